@@ -1,0 +1,5 @@
+"""Apache Beam jobs over whole corpora."""
+
+from pipelines._quiet import silence
+
+silence()

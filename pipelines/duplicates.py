@@ -1,0 +1,138 @@
+"""One row an item: rows are shuffled by a hash of their item_id, and the first of each item stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
+
+from pipelines import arrow_coder  # noqa: F401 - registers the coder of pa.Table
+from pipelines.schema import ITEM_ID, ROW, SOURCE
+from pipelines.validation import DUPLICATE_ITEM_ID, reject
+
+#: Number of a shard, and rows of it.
+Shard = tuple[int, pa.Table]
+
+_FNV_OFFSET = np.uint64(0xCBF29CE484222325)
+_FNV_PRIME = np.uint64(0x100000001B3)
+
+
+def hash_texts(texts: pa.Array) -> np.ndarray:
+    """64-bit FNV-1a hashes of the UTF-8 bytes of texts without nulls: the same on every machine.
+
+    >>> [hex(value) for value in hash_texts(pa.array(["a", "foobar"])).tolist()]
+    ['0xaf63dc4c8601ec8c', '0x85944171f73967e8']
+    """
+    texts = texts.cast(pa.large_string())
+    _, offsets, data = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[texts.offset :][: len(texts) + 1]
+    letters = np.frombuffer(data, np.uint8)
+    starts, lengths = bounds[:-1], np.diff(bounds)
+    hashes = np.full(len(texts), _FNV_OFFSET)
+    for position in range(lengths.max(initial=0)):
+        rows = np.flatnonzero(lengths > position)
+        hashes[rows] = (hashes[rows] ^ letters[starts[rows] + position]) * _FNV_PRIME
+    return hashes
+
+
+def partition(table: pa.Table, num_shards: int) -> Iterator[Shard]:
+    """The rows of a table by shard; all rows of an item_id go to one shard."""
+    hashes = hash_texts(table.column(ITEM_ID).combine_chunks())
+    # The upper half: the low bits of FNV-1a mix poorly.
+    yield from divide(table, (hashes >> np.uint64(32)) % np.uint64(num_shards), num_shards)
+
+
+def divide(table: pa.Table, shards: np.ndarray, num_shards: int) -> Iterator[Shard]:
+    """The rows of a table by their shard, in their order; empty shards are left out."""
+    order = np.argsort(shards, kind="stable")
+    ends = np.cumsum(np.bincount(shards.astype(np.int64), minlength=num_shards))
+    ordered = table.take(pa.array(order))
+    start = 0
+    for shard, end in enumerate(ends.tolist()):
+        if end > start:
+            yield shard, ordered.slice(start, end - start)
+        start = end
+
+
+class Deduplicated(NamedTuple):
+    """One row an item, and the others.
+
+    Attributes:
+        kept: in the order of the item_ids' bytes.
+        duplicates: what is left over.
+    """
+
+    kept: pa.Table
+    duplicates: pa.Table
+
+
+def keep_first(table: pa.Table) -> Deduplicated:
+    """Keeps of each item_id the row that is first by file and row, whatever the order of arrival."""
+    keys = pa.table({ITEM_ID: table[ITEM_ID], SOURCE: table[SOURCE].cast(pa.string()), ROW: table[ROW]})
+    ordered = table.take(pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names]))
+    item_ids = ordered.column(ITEM_ID).combine_chunks()
+    first = np.ones(len(ordered), bool)
+    first[1:] = np.asarray(pc.not_equal(item_ids[1:], item_ids[:-1]))
+    if first.all():
+        return Deduplicated(ordered, ordered.slice(0, 0))
+    return Deduplicated(ordered.filter(pa.array(first)), ordered.filter(pa.array(~first)))
+
+
+class KeepFirst(beam.PTransform):
+    """Tables of rows with an origin -> (shard, its table), a row an item; duplicates leave by their own door.
+
+    Every shard comes out, if need be empty. The result does not depend on the order of arrival.
+
+    Args:
+        schema: of the rows.
+        num_shards: of the result; a shard must fit into a worker's memory.
+    """
+
+    KEPT, DUPLICATES = "kept", "duplicates"
+
+    def __init__(self, schema: pa.Schema, num_shards: int) -> None:
+        super().__init__()
+        self._schema = schema
+        self._num_shards = num_shards
+
+    def expand(self, tables: PCollection[pa.Table]) -> DoOutputsTuple:
+        return (
+            tables
+            | "Partition" >> beam.FlatMap(partition, self._num_shards).with_output_types(Shard)
+            | "GroupByShard" >> GroupShards(self._schema, self._num_shards)
+            | "KeepFirst" >> beam.FlatMap(_doors).with_outputs(self.DUPLICATES, main=self.KEPT)
+        )
+
+
+class GroupShards(beam.PTransform):
+    """(shard, table) -> (shard, one table), also for shards that no row fell into."""
+
+    def __init__(self, schema: pa.Schema, num_shards: int) -> None:
+        super().__init__()
+        self._empty = [(shard, schema.empty_table()) for shard in range(num_shards)]
+
+    def expand(self, tables: PCollection[Shard]) -> PCollection[Shard]:
+        every = tables.pipeline | "EveryShard" >> beam.Create(self._empty).with_output_types(Shard)
+        return (
+            (tables, every)
+            | "Flatten" >> beam.Flatten()
+            | "GroupByKey" >> beam.GroupByKey()
+            | "Concat" >> beam.MapTuple(_concat).with_output_types(Shard)
+        )
+
+
+def _concat(shard: int, tables: Iterable[pa.Table]) -> Shard:
+    return shard, pa.concat_tables(tables)
+
+
+def _doors(shard: Shard) -> Iterator[Shard | TaggedOutput]:
+    number, table = shard
+    kept, duplicates = keep_first(table)
+    yield number, kept
+    if len(duplicates):
+        yield TaggedOutput(KeepFirst.DUPLICATES, reject(duplicates, DUPLICATE_ITEM_ID))

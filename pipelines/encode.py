@@ -1,0 +1,218 @@
+"""Encodes a whole corpus: embeddings -> Semantic IDs.
+
+    python -m pipelines.encode --items 'items/*.parquet' --quantizer QUANTIZER --output FOLDER [Beam options]
+
+writes
+
+    codes/part-00000-of-0000N.parquet       item_id, codes, semantic_id, quantizer
+    rejected/part-00000-of-0000N.parquet    item_id, reason, source, row
+    report.json                             counts and statistics
+    manifest.json                           last, when all the rest is there
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+import semid_tf as sid
+from pipelines.encoding import QuantizerHandler
+from pipelines.launch import absolute, check_items, match_files, one_line, open_quantizer
+from pipelines.progress import elapsed_time
+from pipelines.report import make_report
+from pipelines.sources import ReadItems
+from pipelines.transforms import ENCODED, REJECTED_DOOR, EncodeItems, WriteDoors
+
+KIND = "codes"
+#: Runs in this process. Beam's own default, DirectRunner, first tries to download another runner.
+DEFAULT_RUNNER = "FnApiRunner"
+#: Items a shard where the number of shards is not given.
+SHARD_ITEMS = 500_000
+
+
+def encode_corpus(
+    items: str,
+    quantizer: str | Path,
+    folder: str | Path,
+    options: PipelineOptions | None = None,
+    num_shards: int | None = None,
+) -> dict[str, Any]:
+    """Encodes all items into an existing folder, such as a staging folder.
+
+    Every item leaves by exactly one door: `codes`, or `rejected` with the reason. Of several valid rows with
+    one item_id, the first by file and row is encoded. The same items in the same files give the same files
+    on every run and runner.
+
+    Args:
+        items: path or pattern of Parquet files with `item_id` (text or integer) and `embedding` (lists of
+            float16, float32 or float64); on any Beam file system.
+        quantizer: folder of the quantizer, a SavedModel with manifest.
+        folder: filled with `codes/`, `rejected/` and `report.json`.
+        options: for Beam; the runner is `DEFAULT_RUNNER` unless they name one.
+        num_shards: parts of each table; one for each `SHARD_ITEMS` items unless given.
+
+    Returns:
+        The report: `input`, `encoded`, `rejected`, `rejected_by_reason`, `levels`, `code_usage`,
+        `unique_rate`, `quantizer` (its fingerprint), `seconds`. `input` = `encoded` + `rejected`.
+
+    Raises:
+        ArtifactError: the quantizer is not complete; the folder has codes or rejected already.
+        ConfigError: `num_shards` is below 1, or Beam refuses its options.
+        DataError: the items cannot be used as a whole; nothing was written then, unless all were rejected.
+    """
+    start = time.perf_counter()
+    items, folder = absolute(items), absolute(str(folder))
+    model = open_quantizer(absolute(str(quantizer)))
+    rows = check_items(items, model)
+    num_shards = _num_shards(rows, num_shards)
+    _make_folders(folder)
+    with elapsed_time(f"encode {rows:,} items"):
+        _run_interruptibly(items, model, folder, num_shards, options or PipelineOptions([]))
+    report = make_report(folder, num_shards, rows, model)
+    report["seconds"] = round(time.perf_counter() - start, 3)
+    with FileSystems.create(FileSystems.join(folder, "report.json")) as file:
+        file.write(json.dumps(report, indent=2).encode() + b"\n")
+    return report
+
+
+def _make_folders(folder: str) -> None:
+    for door in (ENCODED, REJECTED_DOOR):
+        path = FileSystems.join(folder, door)
+        if FileSystems.exists(path):
+            raise sid.ArtifactError(f"{path} exists and is never overwritten; give a fresh folder.")
+        FileSystems.mkdirs(path)
+
+
+def _num_shards(rows: int, asked: int | None) -> int:
+    if asked is not None and asked < 1:
+        raise sid.ConfigError(f"num_shards must be at least 1, got {asked}.")
+    return asked or math.ceil(rows / SHARD_ITEMS)
+
+
+def _run_interruptibly(*arguments: Any) -> None:
+    try:
+        _run(*arguments)
+    except RuntimeError as error:
+        # Beam hides a Ctrl-C that meets a running step.
+        if str(error).startswith("KeyboardInterrupt"):
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _run(
+    items: str, model: sid.SavedQuantizer, folder: str, num_shards: int, options: PipelineOptions
+) -> None:
+    handler = QuantizerHandler(str(model.artifact.path), model.fingerprint, model.code_space.num_levels)
+    with _pipeline(options) as pipeline:
+        doors = (
+            pipeline
+            | "Read" >> ReadItems(items)
+            | "Encode" >> EncodeItems(handler, model.embedding_dim, num_shards)
+        )
+        doors | "Write" >> WriteDoors(folder, num_shards)
+
+
+def _pipeline(options: PipelineOptions) -> beam.Pipeline:
+    runner = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
+    try:
+        return beam.Pipeline(runner, options)
+    except (ValueError, ImportError) as error:
+        raise sid.ConfigError(f"Beam refuses its options: {one_line(error)}; mend them.") from error
+
+
+def codes_fingerprint(folder: str | Path) -> str:
+    """Identifies the codes in an output folder, whatever was rejected."""
+    return sid.fingerprint(*sorted((Path(folder) / ENCODED).glob("*.parquet")))
+
+
+def publish_corpus(
+    items: str,
+    quantizer: str | Path,
+    output: str | Path,
+    options: PipelineOptions | None = None,
+    num_shards: int | None = None,
+) -> sid.Artifact:
+    """Like `encode_corpus`, but publishes: `output` appears whole, with a manifest, or not at all.
+
+    Raises:
+        ArtifactError: `output` exists.
+    """
+    output = Path(output).absolute()
+    if output.exists():
+        raise sid.ArtifactError(f"{output} exists and is never overwritten; give another output folder.")
+    with sid.staging(output.parent) as folder:
+        report = encode_corpus(items, quantizer, folder, options, num_shards)
+        return sid.publish(folder, output, _manifest(items, quantizer, folder, report))
+
+
+def _manifest(items: str, quantizer: str | Path, folder: Path, report: dict[str, Any]) -> sid.Manifest:
+    parent = sid.open_artifact(quantizer, "quantizer")
+    matched = match_files(absolute(items))
+    files = [[file.path, file.size_in_bytes, file.last_updated_in_seconds] for file in matched]
+    space = {name: parent.manifest.config[name] for name in ("num_levels", "codebook_size")}
+    return sid.Manifest(
+        kind=KIND,
+        fingerprint=codes_fingerprint(folder),
+        inputs=sid.fingerprint(KIND, parent.fingerprint, files),
+        parents={parent.manifest.kind: parent.fingerprint},
+        config={"items": items, **space},
+        metrics=report,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.encode",
+        description="Encodes a corpus of embeddings into Semantic IDs. Further options are Beam's own.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--items", required=True, help="path or pattern of Parquet files: item_id, embedding")
+    parser.add_argument("--quantizer", required=True, help="folder of the quantizer")
+    parser.add_argument("--output", required=True, help="folder to make; it must not exist")
+    parser.add_argument("--num_shards", type=int, help=f"files a table; default 1 for {SHARD_ITEMS:,} items")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line.
+
+    Returns:
+        Exit status: 0; 2 after a user's mistake, which is said in one line; 130 after Ctrl-C.
+    """
+    arguments, beam_flags = _parser().parse_known_args(argv)
+    options = PipelineOptions(beam_flags)
+    try:
+        artifact = publish_corpus(
+            arguments.items, arguments.quantizer, arguments.output, options, arguments.num_shards
+        )
+    except sid.SemidError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing was published", file=sys.stderr)
+        return 130
+    _tell(artifact)
+    return 0
+
+
+def _tell(artifact: sid.Artifact) -> None:
+    report = artifact.manifest.metrics
+    print(f"{report['encoded']:,} of {report['input']:,} items encoded, {report['rejected']:,} rejected")
+    for reason, count in report["rejected_by_reason"].items():
+        if count:
+            print(f"  {reason}: {count:,}")
+    print(f"{artifact.path}: codes, rejected, report.json ({report['seconds']} s)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""What is checked before a job starts: mistakes that concern the whole input, each as one line."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.io.filesystem import FileMetadata
+from apache_beam.io.filesystems import FileSystems
+
+import semid_tf as sid
+from pipelines.schema import EMBEDDING, ITEM_ID
+from pipelines.sources import BATCH_ROWS, open_parquet
+
+_THREADS = 8
+_FLOATS = (pa.float16(), pa.float32(), pa.float64())
+
+
+def absolute(path: str) -> str:
+    """A path that means the same on every worker; those of other file systems stay as they are."""
+    return path if FileSystems.get_scheme(path) else os.path.abspath(path)
+
+
+def open_quantizer(folder: str) -> sid.SavedQuantizer:
+    """Loads a quantizer, to see before the job whether it is whole.
+
+    Raises:
+        ArtifactError: it is no complete quantizer.
+    """
+    try:
+        return sid.load_quantizer(folder)
+    except sid.SemidError:
+        raise
+    except Exception as error:  # TensorFlow has no common kind of error for damaged files.
+        raise sid.ArtifactError(f"{folder} cannot be loaded ({one_line(error)}); make it anew.") from error
+
+
+def match_files(pattern: str) -> list[FileMetadata]:
+    """The files of a pattern, by path.
+
+    Raises:
+        DataError: no file matches.
+    """
+    (result,) = FileSystems.match([pattern])
+    if not result.metadata_list:
+        raise sid.DataError(f"{pattern}: no file matches; give the path or pattern of Parquet files.")
+    return sorted(result.metadata_list, key=lambda file: file.path)
+
+
+def check_items(pattern: str, quantizer: sid.SavedQuantizer) -> int:
+    """Looks at the schemas of all files and at the first embeddings of one.
+
+    Returns:
+        Rows in all files together.
+
+    Raises:
+        DataError: no file matches; a file is no Parquet, lacks a column or has it in another type; there
+            is no row at all; the embeddings have another dimension than the quantizer takes.
+    """
+    paths = [file.path for file in match_files(pattern)]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        rows = dict(zip(paths, threads.map(check_file, paths), strict=True))
+    if not sum(rows.values()):
+        raise sid.DataError(f"{pattern}: holds no rows ({len(paths)} files); at least one item is needed.")
+    _check_dimension(next(path for path in paths if rows[path]), quantizer)
+    return sum(rows.values())
+
+
+def check_file(path: str) -> int:
+    """Rows of a file with the two columns.
+
+    Raises:
+        DataError: it is no Parquet, lacks a column or has it in another type.
+    """
+    try:
+        with open_parquet(path) as parquet:
+            schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
+    except (pa.ArrowInvalid, OSError) as error:
+        raise sid.DataError(
+            f"{path}: is no whole Parquet file ({one_line(error)}); write it anew."
+        ) from error
+    _check_columns(path, schema)
+    return int(rows)
+
+
+def _check_columns(path: str, schema: pa.Schema) -> None:
+    for name in (ITEM_ID, EMBEDDING):
+        if name not in schema.names:
+            found = ", ".join(schema.names)
+            raise sid.DataError(f"{path}: has no column {name}; its columns are {found}.")
+    item_id, embedding = schema.field(ITEM_ID).type, schema.field(EMBEDDING).type
+    if not _is_item_id(item_id):
+        raise sid.DataError(f"{path}: column {ITEM_ID} is {item_id}; string or integer is needed.")
+    if not _is_embedding(embedding):
+        raise sid.DataError(
+            f"{path}: column {EMBEDDING} is {embedding}; a list of float16, float32 or float64 is needed."
+        )
+
+
+def _is_item_id(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer)
+    return any(check(kind) for check in checks)
+
+
+def _is_embedding(kind: pa.DataType) -> bool:
+    checks = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(check(kind) for check in checks) and kind.value_type in _FLOATS
+
+
+def _check_dimension(path: str, quantizer: sid.SavedQuantizer) -> None:
+    dimensions = first_dimensions(path)
+    if dimensions and quantizer.embedding_dim not in dimensions:
+        raise sid.DataError(
+            f"{path}: embeddings have {dimensions[0]} values, but quantizer {quantizer.fingerprint} "
+            f"({quantizer.artifact.path}) takes {quantizer.embedding_dim}; give such as it was trained on."
+        )
+
+
+def first_dimensions(path: str) -> list[int]:
+    """Lengths of the first embeddings of a file, without nulls: of one read, at most `BATCH_ROWS` rows."""
+    with open_parquet(path) as parquet:
+        kind = parquet.schema_arrow.field(EMBEDDING).type
+        if pa.types.is_fixed_size_list(kind):
+            return [kind.list_size]
+        batch = next(parquet.iter_batches(BATCH_ROWS, columns=[EMBEDDING]))
+    dimensions: list[int] = pc.list_value_length(batch.column(EMBEDDING)).drop_null().unique().to_pylist()
+    return dimensions
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, without line breaks."""
+    return " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,97 @@
+"""What a finished job says of itself, counted from the files that it wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.io.filesystems import FileSystems
+
+import semid_tf as sid
+from pipelines.schema import CODES, REASON, SEMANTIC_ID
+from pipelines.sinks import part_path
+from pipelines.sources import open_parquet
+from pipelines.validation import REASONS
+
+
+def read_parts(folder: str, num_parts: int, columns: list[str]) -> Iterator[pa.Table]:
+    """The parts of a table, one after the other."""
+    for part in range(num_parts):
+        with open_parquet(part_path(folder, part, num_parts)) as parquet:
+            yield parquet.read(columns)
+
+
+def describe_codes(folder: str, num_parts: int, space: sid.CodeSpace) -> dict[str, Any]:
+    """Figures over all written codes: `encoded`, `levels`, `code_usage` (share of the codes in use, one a
+    level), `unique_rate` (different Semantic IDs for each encoded item; 0 without items).
+
+    Raises:
+        CodesError: a code is out of range.
+    """
+    counts = np.zeros((space.num_levels, space.codebook_size), np.int64)
+    distinct = pa.array([], pa.string())
+    for part in read_parts(folder, num_parts, [CODES, SEMANTIC_ID]):
+        counts += _code_counts(part, space)
+        distinct = pc.unique(pa.chunked_array([distinct, *part.column(SEMANTIC_ID).chunks]))
+    encoded = int(counts[0].sum())
+    return {
+        "encoded": encoded,
+        "levels": space.num_levels,
+        "code_usage": (counts > 0).mean(axis=1).tolist(),
+        "unique_rate": len(distinct) / encoded if encoded else 0.0,
+    }
+
+
+def _code_counts(part: pa.Table, space: sid.CodeSpace) -> np.ndarray:
+    codes = part.column(CODES).combine_chunks().flatten().to_numpy().reshape(-1, space.num_levels)
+    sid.require_codes(codes, space)
+    return sid.code_counts(codes, space)
+
+
+def count_rejected(folder: str, num_parts: int) -> dict[str, int]:
+    """Rejected items for each reason, those without any included."""
+    counts: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
+    for part in read_parts(folder, num_parts, [REASON]):
+        for count in part.column(REASON).value_counts().to_pylist():
+            counts[count["values"]] += count["counts"]
+    return dict(counts)
+
+
+def make_report(folder: str, num_parts: int, rows: int, quantizer: sid.SavedQuantizer) -> dict[str, Any]:
+    """The report of an output folder.
+
+    Args:
+        folder: with `codes` and `rejected`.
+        num_parts: of each.
+        rows: of the input, counted before the job.
+        quantizer: that made the codes.
+
+    Raises:
+        DataError: the doors do not add up to the input, or every item was rejected.
+    """
+    rejected = count_rejected(FileSystems.join(folder, "rejected"), num_parts)
+    codes = describe_codes(FileSystems.join(folder, "codes"), num_parts, quantizer.code_space)
+    _check_sum(rows, codes["encoded"], rejected)
+    return {
+        "input": rows,
+        "encoded": codes.pop("encoded"),
+        "rejected": sum(rejected.values()),
+        "rejected_by_reason": rejected,
+        **codes,
+        "quantizer": quantizer.fingerprint,
+    }
+
+
+def _check_sum(rows: int, encoded: int, rejected: dict[str, int]) -> None:
+    if rows != encoded + sum(rejected.values()):
+        raise sid.DataError(
+            f"{rows} items came in, but {encoded} encoded and {sum(rejected.values())} rejected came out; "
+            "the item files must not change while the job runs."
+        )
+    if not encoded:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items() if count)
+        raise sid.DataError(f"all {rows} items were rejected ({reasons}); at least one must be valid.")

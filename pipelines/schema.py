@@ -1,0 +1,55 @@
+"""Columns of the tables that the jobs read, pass on and write: named and typed here, once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+ITEM_ID = "item_id"
+EMBEDDING = "embedding"
+CODES = "codes"
+SEMANTIC_ID = "semantic_id"
+QUANTIZER = "quantizer"
+REASON = "reason"
+SOURCE = "source"
+ROW = "row"
+
+# A text that many rows share; stored once a table.
+LABEL = pa.dictionary(pa.int32(), pa.string())
+
+REJECTED = pa.schema([(ITEM_ID, pa.string()), (REASON, LABEL), (SOURCE, LABEL), (ROW, pa.int64())])
+
+_TEXT = pa.string()
+REJECTED_FILE = pa.schema([(ITEM_ID, _TEXT), (REASON, _TEXT), (SOURCE, _TEXT), (ROW, pa.int64())])
+CODES_FILE = pa.schema(
+    [(ITEM_ID, _TEXT), (CODES, pa.list_(pa.int32())), (SEMANTIC_ID, _TEXT), (QUANTIZER, _TEXT)]
+)
+
+
+def valid_schema(embedding_dim: int) -> pa.Schema:
+    """Items that can be encoded: `embedding` is float32, finite and of one length."""
+    embedding = pa.list_(pa.float32(), embedding_dim)
+    return pa.schema([(ITEM_ID, pa.string()), (EMBEDDING, embedding), (SOURCE, LABEL), (ROW, pa.int64())])
+
+
+def encoded_schema(num_levels: int) -> pa.Schema:
+    """Encoded items, with the fingerprint of the quantizer that made their codes."""
+    codes = pa.list_(pa.int32(), num_levels)
+    return pa.schema(
+        [(ITEM_ID, pa.string()), (CODES, codes), (QUANTIZER, LABEL), (SOURCE, LABEL), (ROW, pa.int64())]
+    )
+
+
+def labels(text: str, length: int) -> pa.Array:
+    """A column that says the same in every row."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(length, np.int32)), pa.array([text], pa.string()))
+
+
+def vectors(matrix: np.ndarray) -> pa.Array:
+    """A matrix [n, width] as a column of lists of one length, without copying."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])
+
+
+def matrix(column: pa.ChunkedArray) -> np.ndarray:
+    """The matrix [n, width] behind a column of `vectors`."""
+    return column.combine_chunks().flatten().to_numpy().reshape(-1, column.type.list_size)

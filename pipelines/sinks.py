@@ -1,0 +1,84 @@
+"""Tables to Parquet parts: one file a shard, the same bytes on every run."""
+
+from __future__ import annotations
+
+import uuid
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from apache_beam.io.filesystems import FileSystems
+
+from pipelines.schema import (
+    CODES,
+    CODES_FILE,
+    ITEM_ID,
+    QUANTIZER,
+    REJECTED_FILE,
+    ROW,
+    SEMANTIC_ID,
+    SOURCE,
+    matrix,
+)
+
+
+def part_path(folder: str, part: int, num_parts: int) -> str:
+    """Where a part lies.
+
+    >>> part_path("out/codes", 3, 12)
+    'out/codes/part-00003-of-00012.parquet'
+    """
+    return FileSystems.join(folder, f"part-{part:05d}-of-{num_parts:05d}.parquet")
+
+
+def codes_file(encoded: pa.Table) -> pa.Table:
+    """Encoded items as they stand in the file (`schema.CODES_FILE`)."""
+    codes = matrix(encoded.column(CODES))
+    columns = {
+        ITEM_ID: encoded.column(ITEM_ID),
+        CODES: encoded.column(CODES),
+        SEMANTIC_ID: semantic_ids(codes),
+        QUANTIZER: encoded.column(QUANTIZER),
+    }
+    return pa.table(columns).cast(CODES_FILE)
+
+
+def semantic_ids(codes: np.ndarray) -> pa.Array:
+    """The text forms of codes, int32 [n, num_levels], coarsest first.
+
+    >>> semantic_ids(np.array([[12, 7, 255]], np.int32)).to_pylist()
+    ['12-7-255']
+    """
+    levels = [pa.array(np.ascontiguousarray(level)).cast(pa.string()) for level in codes.T]
+    return pc.binary_join_element_wise(*levels, "-")
+
+
+def rejected_file(rejected: pa.Table) -> pa.Table:
+    """Rejected rows as they stand in the file (`schema.REJECTED_FILE`), by file and row."""
+    return rejected.cast(REJECTED_FILE).sort_by([(SOURCE, "ascending"), (ROW, "ascending")])
+
+
+class WritePart(beam.DoFn):
+    """Writes each (part, table) to its file.
+
+    A part is written beside its place and renamed, so that a repeated attempt does no harm.
+
+    Args:
+        folder: that the parts go into; it exists.
+        num_parts: of the whole.
+    """
+
+    def __init__(self, folder: str, num_parts: int) -> None:
+        super().__init__()
+        self._folder = folder
+        self._num_parts = num_parts
+
+    def process(self, element: tuple[int, pa.Table]) -> None:
+        """Writes one part."""
+        part, table = element
+        attempt = FileSystems.join(self._folder, f".attempt-{uuid.uuid4().hex}")
+        with FileSystems.create(attempt) as file:
+            pq.write_table(table, file)
+        FileSystems.rename([attempt], [part_path(self._folder, part, self._num_parts)])

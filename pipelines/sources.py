@@ -1,0 +1,113 @@
+"""Items from Parquet files, as whole Arrow tables that know where their rows come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.io import fileio
+from apache_beam.io.filesystem import CompressionTypes, FileMetadata
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import PBegin, PCollection
+
+from pipelines import arrow_coder  # noqa: F401 - registers the coder of pa.Table
+from pipelines.schema import EMBEDDING, ITEM_ID, ROW, SOURCE, labels
+
+BATCH_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """A piece of a Parquet file that one worker reads.
+
+    Attributes:
+        path: of the file, on any Beam file system.
+        index: of the row group in the file.
+        first_row: rows of the file before it.
+    """
+
+    path: str
+    index: int
+    first_row: int
+
+
+class ReadItems(beam.PTransform):
+    """Reads `item_id` and `embedding` from Parquet files; adds `source` (the file) and `row` (in it, from 0).
+
+    Only descriptions of row groups are shuffled, never embeddings, so that workers share big files.
+
+    Args:
+        pattern: of the files, on any Beam file system.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__()
+        self._pattern = pattern
+
+    def expand(self, pbegin: PBegin) -> PCollection[pa.Table]:
+        return (
+            pbegin
+            | "MatchFiles" >> fileio.MatchFiles(self._pattern, fileio.EmptyMatchTreatment.DISALLOW)
+            | "ListRowGroups" >> beam.FlatMap(_row_groups_of).with_output_types(RowGroup)
+            | "SpreadRowGroups" >> beam.Reshuffle()
+            | "ReadRowGroups" >> beam.FlatMap(read_row_group).with_output_types(pa.Table)
+        )
+
+
+@contextmanager
+def open_parquet(path: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file on any Beam file system."""
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        with pq.ParquetFile(file) as parquet:
+            yield parquet
+
+
+def _row_groups_of(file: FileMetadata) -> list[RowGroup]:
+    return row_groups(file.path)
+
+
+def row_groups(path: str) -> list[RowGroup]:
+    """The row groups of a Parquet file, from its footer alone."""
+    with open_parquet(path) as parquet:
+        rows = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
+    firsts = np.cumsum([0, *rows]).tolist()
+    return [RowGroup(path, index, firsts[index]) for index in range(len(rows))]
+
+
+def read_row_group(group: RowGroup) -> Iterator[pa.Table]:
+    """The items of a row group, at most `BATCH_ROWS` a table.
+
+    Raises:
+        OSError: the data are damaged; this fails the job.
+    """
+    first_row = group.first_row
+    with open_parquet(group.path) as parquet:
+        for batch in _batches(parquet, group):
+            yield with_origin(batch, group.path, first_row)
+            first_row += batch.num_rows
+
+
+def _batches(parquet: pq.ParquetFile, group: RowGroup) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from parquet.iter_batches(BATCH_ROWS, [group.index], [ITEM_ID, EMBEDDING])
+    except (pa.ArrowException, OSError) as error:
+        raise OSError(
+            f"{group.path}: row group {group.index} cannot be read ({error}); write it anew."
+        ) from error
+
+
+def with_origin(batch: pa.RecordBatch, source: str, first_row: int) -> pa.Table:
+    """Item ids and embeddings of a batch, with the file and the rows that they stand in."""
+    rows = np.arange(first_row, first_row + batch.num_rows)
+    columns = {
+        ITEM_ID: batch.column(ITEM_ID),
+        EMBEDDING: batch.column(EMBEDDING),
+        SOURCE: labels(source, batch.num_rows),
+        ROW: pa.array(rows),
+    }
+    return pa.table(columns)

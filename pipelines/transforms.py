@@ -1,0 +1,105 @@
+"""The encode job, put together from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.ml.inference.base import RunInference
+from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
+
+from pipelines.duplicates import GroupShards, KeepFirst, Shard, divide
+from pipelines.encoding import QuantizerHandler
+from pipelines.schema import REJECTED, ROW
+from pipelines.sinks import WritePart, codes_file, rejected_file
+from pipelines.validation import split
+
+#: Names of the two doors, and of the folders behind them.
+ENCODED, REJECTED_DOOR = "codes", "rejected"
+
+
+class EncodeItems(beam.PTransform):
+    """Tables of items with their origin -> two doors, by name.
+
+    `codes` has every (shard, table of `schema.encoded_schema`), one row an item_id; `rejected` has tables of
+    `schema.REJECTED`.
+
+    Args:
+        handler: runs the quantizer.
+        embedding_dim: of the quantizer.
+        num_shards: of the encoded items.
+    """
+
+    def __init__(self, handler: QuantizerHandler, embedding_dim: int, num_shards: int) -> None:
+        super().__init__()
+        self._handler = handler
+        self._embedding_dim = embedding_dim
+        self._num_shards = num_shards
+
+    def expand(self, items: PCollection[pa.Table]) -> dict[str, PCollection]:
+        checked = items | "Validate" >> Validate(self._embedding_dim)
+        encoded = checked.valid | "RunInference" >> RunInference(self._handler).with_output_types(pa.Table)
+        unique = encoded | "Deduplicate" >> KeepFirst(self._handler.schema, self._num_shards)
+        rejected = (checked.rejected, unique.duplicates) | "FlattenRejected" >> beam.Flatten()
+        return {ENCODED: unique.kept, REJECTED_DOOR: rejected}
+
+
+class Validate(beam.PTransform):
+    """Tables of items -> `valid` (`schema.valid_schema`) and `rejected` (`schema.REJECTED`)."""
+
+    def __init__(self, embedding_dim: int) -> None:
+        super().__init__()
+        self._embedding_dim = embedding_dim
+
+    def expand(self, items: PCollection[pa.Table]) -> DoOutputsTuple:
+        doors = beam.FlatMap(_split, self._embedding_dim).with_output_types(pa.Table)
+        return items | "Split" >> doors.with_outputs("rejected", main="valid")
+
+
+def _split(items: pa.Table, embedding_dim: int) -> Iterator[pa.Table | TaggedOutput]:
+    valid, rejected = split(items, embedding_dim)
+    if len(valid):
+        yield valid
+    if len(rejected):
+        yield TaggedOutput("rejected", rejected)
+
+
+class WriteDoors(beam.PTransform):
+    """Writes what `EncodeItems` gives into the sub-folders `codes` and `rejected` of a folder.
+
+    Args:
+        folder: has these sub-folders.
+        num_shards: files of each.
+    """
+
+    def __init__(self, folder: str, num_shards: int) -> None:
+        super().__init__()
+        self._folder = folder
+        self._num_shards = num_shards
+
+    def expand(self, doors: dict[str, PCollection]) -> None:
+        doors[ENCODED] | "CodesFile" >> beam.MapTuple(_codes_file) | "WriteCodes" >> self._write(ENCODED)
+        (
+            doors[REJECTED_DOOR]
+            | "SpreadRejected" >> beam.FlatMap(_by_row, self._num_shards).with_output_types(Shard)
+            | "GroupRejected" >> GroupShards(REJECTED, self._num_shards)
+            | "RejectedFile" >> beam.MapTuple(_rejected_file)
+            | "WriteRejected" >> self._write(REJECTED_DOOR)
+        )
+
+    def _write(self, door: str) -> beam.ParDo:
+        return beam.ParDo(WritePart(FileSystems.join(self._folder, door), self._num_shards))
+
+
+def _by_row(rejected: pa.Table, num_shards: int) -> Iterator[Shard]:
+    return divide(rejected, rejected.column(ROW).to_numpy() % num_shards, num_shards)
+
+
+def _codes_file(shard: int, encoded: pa.Table) -> Shard:
+    return shard, codes_file(encoded)
+
+
+def _rejected_file(shard: int, rejected: pa.Table) -> Shard:
+    return shard, rejected_file(rejected)

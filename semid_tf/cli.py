@@ -1,0 +1,98 @@
+"""The command `semid`: one sub-command a step, and `semid run` for the whole chain."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import click
+from rich.console import Console
+
+from semid_tf.chain import Chain
+from semid_tf.config import load_run_config
+from semid_tf.errors import SemidError
+from semid_tf.report import print_summary, summarize, write_summary
+
+USER_MISTAKE, INTERRUPTED = 2, 130
+
+_console = Console()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="semid-tf")
+def app() -> None:
+    """Semantic IDs for TensorFlow recommenders.
+
+    Every step reads and writes artifacts in the output folder, and makes the steps before it if need be.
+    """
+
+
+def _step(name: str, about: str, do: Callable[[Chain], Any]) -> None:
+    """Adds a sub-command."""
+
+    @app.command(name, help=about)
+    @click.argument("config", metavar="CONFIG.toml")
+    @click.option("--output", default="", help="Folder of the artifacts, instead of the one in the file.")
+    @click.option("--quantizer", default="", help="A published quantizer to use instead of training one.")
+    @click.option("--codes", default="", help="Published codes, of that quantizer, to use instead of encoding.")
+    @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+    def command(config: str, output: str, quantizer: str, codes: str, debug: bool) -> None:
+        with _mistakes_in_one_line(debug):
+            settings = load_run_config(config)
+            settings = dataclasses.replace(settings, output=output or settings.output)
+            do(Chain(settings, _say, quantizer, codes))
+
+
+@contextmanager
+def _mistakes_in_one_line(debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except SemidError as error:
+        if debug:
+            raise
+        click.echo(f"semid: error: {error}", err=True)
+        sys.exit(USER_MISTAKE)
+    except KeyboardInterrupt:
+        click.echo("semid: interrupted; finished steps are kept, the next run goes on from there.", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _say(line: str) -> None:
+    _console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _run(chain: Chain) -> None:
+    started = time.perf_counter()
+    summary = summarize(chain, lambda: time.perf_counter() - started)
+    path = write_summary(chain.store.root, summary)
+    print_summary(summary, _console)
+    _say(f"{'summary':28} {path}")
+
+
+def _quality(chain: Chain) -> None:
+    click.echo(json.dumps(chain.quality()))
+
+
+_step("run", "Runs the whole chain, re-using the steps whose inputs have not changed.", _run)
+_step("prepare", "1. Checks the tables and draws the ranking examples.", lambda chain: chain.examples)
+_step("train-quantizer", "2. Trains the RQ-VAE and saves it as a SavedModel.", lambda chain: chain.quantizer)
+_step("encode", "3. Encodes the whole catalogue with Apache Beam.", lambda chain: chain.codes)
+_step("quality", "Prints how good the Semantic IDs are, as JSON in the last line.", _quality)
+_step("train-tokenizer", "4. Trains SentencePiece over the codes.", lambda chain: chain.tokenizer)
+_step("train-rankers", "5. Trains a ranker for each method.", lambda chain: chain.rankers)
+_step("evaluate", "6. Evaluates the rankers after the training period.", lambda chain: chain.evaluations)
+_step("export", "7. Exports the best Semantic-ID ranker for TensorFlow Serving.", lambda chain: chain.export)
+_step("verify", "8. Scores with the export in a bare process.", lambda chain: chain.verification)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()

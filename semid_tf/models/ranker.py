@@ -1,0 +1,102 @@
+"""The ranking model: a user's history meets candidates (Singh et al. 2024, sec. 3.2)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+import tf_keras
+
+from semid_tf.config import RankerConfig, from_table
+from semid_tf.layers import CatalogueEmbedding
+
+
+@tf_keras.saving.register_keras_serializable("semid_tf")
+class Ranker(tfrs.Model):
+    """Scores candidates for a user: mean of the history, candidate and their product, DCN-v2, MLP.
+
+    Trains on tuples (inputs, labels float32 [b, c], weights float32 [b, c]) with inputs
+    `{"history": int32 [b, h], "candidates": int32 [b, c]}` of item indices, 0 = padding.
+
+    Args:
+        config: sizes and training; see `RankerConfig`.
+        item_embedding: item index -> vector of `config.dim`; history and candidates share it.
+    """
+
+    def __init__(self, config: RankerConfig, item_embedding: CatalogueEmbedding, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config, self.item_embedding = config, item_embedding
+        self.item_dropout = tf_keras.layers.Dropout(config.dropout, seed=config.seed)
+        self.crosses = [
+            tfrs.layers.dcn.Cross(kernel_initializer=self._start(i)) for i in range(config.num_cross_layers)
+        ]
+        self.tower = tf_keras.Sequential(self._tower_layers(), name="tower")
+        self.task = tfrs.tasks.Ranking(
+            loss=tf_keras.losses.BinaryCrossentropy(from_logits=True), metrics=[tf_keras.metrics.AUC(from_logits=True)]
+        )
+        self({"history": tf.zeros((1, 1), tf.int32), "candidates": tf.zeros((1, 1), tf.int32)})
+
+    def _start(self, place: int) -> tf_keras.initializers.Initializer:
+        return tf_keras.initializers.GlorotUniform(seed=self.config.seed * 100 + place)
+
+    def _tower_layers(self) -> list[tf_keras.layers.Layer]:
+        layers: list[tf_keras.layers.Layer] = []
+        for place, width in enumerate(self.config.hidden_dims):
+            layers.append(tf_keras.layers.Dense(width, "relu", kernel_initializer=self._start(10 + place)))
+            layers.append(tf_keras.layers.Dropout(self.config.dropout, seed=self.config.seed + place))
+        return [*layers, tf_keras.layers.Dense(1, kernel_initializer=self._start(99))]
+
+    def user_vector(self, history_vectors: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+        """Mean over the known items of a history.
+
+        Args:
+            history_vectors: float32 [b, h, dim].
+            known: bool [b, h]; false = padding.
+
+        Returns:
+            float32 [b, dim]; zeros for an empty history.
+        """
+        weights = tf.cast(known, history_vectors.dtype)
+        total = tf.einsum("bhd,bh->bd", history_vectors, weights)
+        return tf.math.divide_no_nan(total, tf.reduce_sum(weights, axis=1, keepdims=True))
+
+    def score(self, user: tf.Tensor, candidates: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Logits of candidate vectors, float32 [b, c, dim], for user vectors, float32 [b, dim]: float32 [b, c]."""
+        user = self.item_dropout(user, training=training)
+        candidates = self.item_dropout(candidates, training=training)
+        users = tf.broadcast_to(user[:, None, :], tf.shape(candidates))
+        crossed = start = tf.concat([users, candidates, users * candidates], axis=-1)
+        for cross in self.crosses:
+            crossed = cross(start, crossed)
+        return tf.squeeze(self.tower(crossed, training=training), axis=-1)
+
+    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Logits of the candidates: float32 [b, c]."""
+        history, candidates = inputs["history"], inputs["candidates"]
+        vectors = self.item_embedding(tf.concat([history, candidates], axis=1))
+        length = tf.shape(history)[1]
+        user = self.user_vector(vectors[:, :length], history > 0)
+        return self.score(user, vectors[:, length:], training=training)
+
+    def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
+        features, labels, weights = inputs
+        logits = self(features, training=training)
+        return self.task(
+            labels=tf.reshape(labels, (-1, 1)),
+            predictions=tf.reshape(logits, (-1, 1)),
+            sample_weight=tf.reshape(weights, (-1, 1)),
+            compute_metrics=not training,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "config": dataclasses.asdict(self.config) | {"hidden_dims": list(self.config.hidden_dims)},
+            "item_embedding": tf_keras.saving.serialize_keras_object(self.item_embedding),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Ranker:
+        embedding = tf_keras.saving.deserialize_keras_object(config["item_embedding"])
+        return cls(from_table(RankerConfig, config["config"]), embedding)

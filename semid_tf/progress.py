@@ -1,0 +1,38 @@
+"""Progress bars for training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tf_keras
+from tqdm import tqdm
+
+
+class ProgressBar(tf_keras.callbacks.Callback):
+    """One bar over all steps of a `fit`, with the latest figures.
+
+    Args:
+        title: what is being trained.
+        epochs: of the `fit`.
+    """
+
+    def __init__(self, title: str, epochs: int) -> None:
+        super().__init__()
+        self.title, self.epochs = title, epochs
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.bar = tqdm(desc=self.title, unit="step", total=None, dynamic_ncols=True)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        steps = self.params.get("steps")
+        if steps:
+            self.bar.total = steps * self.epochs
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.bar.set_postfix({name: f"{value:.4f}" for name, value in (logs or {}).items()})
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.bar.close()

@@ -1,0 +1,24 @@
+"""From content embeddings to codes: the RQ-VAE, its start, its training and its metrics."""
+
+from semid_tf.quantizer.fit import fit_rqvae
+from semid_tf.quantizer.metrics import code_counts, code_usage, normalized_mse, perplexity, unique_rate
+from semid_tf.quantizer.residual import Quantized, ResidualQuantizer
+from semid_tf.quantizer.rqvae import RQVAE
+from semid_tf.quantizer.saved import SavedQuantizer, load_quantizer, save_quantizer
+from semid_tf.quantizer.shortcut import LinearPlusMLP
+
+__all__ = [
+    "RQVAE",
+    "LinearPlusMLP",
+    "Quantized",
+    "ResidualQuantizer",
+    "SavedQuantizer",
+    "code_counts",
+    "code_usage",
+    "fit_rqvae",
+    "load_quantizer",
+    "normalized_mse",
+    "perplexity",
+    "save_quantizer",
+    "unique_rate",
+]

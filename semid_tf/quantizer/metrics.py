@@ -1,0 +1,54 @@
+"""How good Semantic IDs are: plain NumPy over a whole catalogue."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from semid_tf.config import CodeSpace
+
+
+def normalized_mse(embeddings: np.ndarray, reconstructed: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Squared error over variance, of [n, dim] and weights [n]: 0 = perfect, 1 = as good as the mean embedding.
+
+    >>> normalized_mse(np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]]))
+    1.0
+    """
+    mean = np.average(embeddings, axis=0, weights=weights)
+    errors = np.square(embeddings - reconstructed).sum(axis=1)
+    variances = np.square(embeddings - mean).sum(axis=1)
+    variance = np.average(variances, weights=weights)
+    return float(np.average(errors, weights=weights) / variance) if variance else float("nan")
+
+
+def unique_rate(codes: np.ndarray) -> float:
+    """Different code tuples for each item, codes int [n, num_levels]: in (0, 1].
+
+    >>> unique_rate(np.array([[0, 1], [0, 1], [2, 3], [2, 4]]))
+    0.75
+    """
+    return len(np.unique(codes, axis=0)) / len(codes)
+
+
+def code_counts(codes: np.ndarray, code_space: CodeSpace) -> np.ndarray:
+    """Items that have each code: int64 [num_levels, codebook_size]."""
+    return np.stack([np.bincount(level, minlength=code_space.codebook_size) for level in codes.T])
+
+
+def code_usage(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
+    """Share of the codes in use, one a level.
+
+    >>> code_usage(np.array([[0, 1], [0, 3]]), CodeSpace(2, 4))
+    [0.25, 0.5]
+    """
+    return (code_counts(codes, code_space) > 0).mean(axis=1).tolist()
+
+
+def perplexity(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
+    """exp of the entropy of the codes, one a level: 1 = one code for all, codebook_size = all alike.
+
+    >>> perplexity(np.array([[0], [1]]), CodeSpace(1, 4))
+    [2.0]
+    """
+    shares = code_counts(codes, code_space) / len(codes)
+    logs = np.log(shares, where=shares > 0, out=np.zeros_like(shares))
+    return np.exp(-(shares * logs).sum(axis=1)).tolist()

@@ -1,0 +1,131 @@
+"""SentencePiece over codes: frequent code sequences become pieces of their own (Singh et al. 2024, sec. 3.2.2)."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentencepiece
+import tensorflow as tf
+import tensorflow_text
+import tf_keras
+
+from semid_tf.config import CodeSpace
+from semid_tf.errors import ConfigError, DataError
+from semid_tf.ids.semantic_id import require_codes
+from semid_tf.tokenization.alphabet import alphabet, code_texts, code_texts_in_graph, require_alphabet
+from semid_tf.tokenization.base import Tokenizer
+
+PADDING, UNKNOWN = 0, 1
+
+
+@tf_keras.saving.register_keras_serializable("semid_tf")
+class SentencePieceTokenizer(Tokenizer):
+    """Pieces of a trained SentencePiece model; every code is a piece too, so that new items have pieces.
+
+    Args:
+        code_space: the range of the codes.
+        model: the serialized SentencePiece model, see `train_sentencepiece`.
+    """
+
+    def __init__(self, code_space: CodeSpace, model: bytes) -> None:
+        super().__init__()
+        self.code_space, self.model = code_space, model
+        self._in_graph = tensorflow_text.SentencepieceTokenizer(model)
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self.num_pieces = code_space.num_levels
+        self.num_rows = self._processor.vocab_size()
+
+    def _encode(self, codes: np.ndarray) -> np.ndarray:
+        distinct, place = np.unique(codes, axis=0, return_inverse=True)
+        pieces = np.zeros((len(distinct), self.num_pieces), np.int32)
+        for row, ids in enumerate(self._processor.encode(code_texts(distinct, self.code_space).tolist())):
+            pieces[row, : len(ids)] = ids
+        return pieces[place.ravel()]
+
+    def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
+        valid = self._valid(codes)
+        texts = code_texts_in_graph(tf.where(valid, codes, 0), self.code_space)
+        pieces = self._in_graph.tokenize(texts)
+        padded = pieces.to_tensor(PADDING, shape=(None, self.num_pieces))
+        return tf.where(valid, padded, PADDING)
+
+    def get_config(self) -> dict[str, Any]:
+        model = base64.b64encode(self.model).decode("ascii")
+        return {"code_space": dataclasses.asdict(self.code_space), "model": model}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Tokenizer:
+        return cls(CodeSpace(**config["code_space"]), base64.b64decode(config["model"]))
+
+
+def train_sentencepiece(
+    codes: np.ndarray, counts: np.ndarray, code_space: CodeSpace, num_rows: int, model_type: str = "bpe"
+) -> SentencePieceTokenizer:
+    """Trains SentencePiece on the codes of interacted items.
+
+    Args:
+        codes: int [n, num_levels].
+        counts: int [n]; how often each item was interacted with; items of count 0 do not count.
+        code_space: the range of the codes.
+        num_rows: rows asked for, padding and unknown included; the data may yield fewer.
+        model_type: `bpe` or `unigram`.
+
+    Raises:
+        ConfigError: num_rows cannot hold a row for each code, or there are too many codes for the alphabet.
+        DataError: no item was interacted with.
+    """
+    require_codes(codes, code_space)
+    require_alphabet(code_space)
+    if num_rows < code_space.num_codes + 2:
+        raise ConfigError(
+            f"SentencePiece needs table_rows of at least {code_space.num_codes + 2}: one for each of the "
+            f"{code_space.num_codes} codes, padding and unknown; got {num_rows}."
+        )
+    if not (counts > 0).any():
+        raise DataError("no item was interacted with; SentencePiece needs at least one.")
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder) / "codes.tsv"
+        _write_corpus(corpus, codes[counts > 0], counts[counts > 0], code_space)
+        return SentencePieceTokenizer(code_space, _train(corpus, code_space, num_rows, model_type))
+
+
+def _write_corpus(path: Path, codes: np.ndarray, counts: np.ndarray, code_space: CodeSpace) -> None:
+    distinct, place = np.unique(codes, axis=0, return_inverse=True)
+    totals = np.bincount(place.ravel(), weights=counts).astype(np.int64)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{t}\t{n}\n" for t, n in zip(code_texts(distinct, code_space), totals, strict=True))
+        # Every code occurs at least once, so that each has a piece of its own.
+        file.writelines(f"{character}\t1\n" for character in alphabet(code_space))
+
+
+def _train(corpus: Path, code_space: CodeSpace, num_rows: int, model_type: str) -> bytes:
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(corpus),
+        input_format="tsv",
+        model_writer=model,
+        model_type=model_type,
+        vocab_size=num_rows,
+        hard_vocab_limit=False,
+        max_sentencepiece_length=code_space.num_levels,
+        normalization_rule_name="identity",
+        character_coverage=1.0,
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        split_by_unicode_script=False,
+        split_by_number=False,
+        split_by_whitespace=False,
+        pad_id=PADDING,
+        unk_id=UNKNOWN,
+        bos_id=-1,
+        eos_id=-1,
+        num_threads=1,
+        minloglevel=2,
+    )
+    return model.getvalue()

@@ -1,0 +1,43 @@
+"""Trains a ranker and scores examples with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from semid_tf.data import Examples, scoring_batches, training_batches
+from semid_tf.layers import CatalogueEmbedding
+from semid_tf.config import RankerConfig
+from semid_tf.models import Ranker
+from semid_tf.progress import ProgressBar
+
+_SCORING_BATCH = 2048
+
+
+def fit_ranker(title: str, item_embedding: CatalogueEmbedding, train: Examples, config: RankerConfig) -> Ranker:
+    """Trains a ranker from scratch.
+
+    Args:
+        title: of the progress bar.
+        item_embedding: turns item indices into vectors.
+        train: the examples.
+        config: see `RankerConfig`.
+
+    Raises:
+        TrainingError: the loss is no longer finite.
+    """
+    tf.keras.utils.set_random_seed(config.seed)
+    ranker = Ranker(config, item_embedding)
+    steps = -(-len(train.users) // config.batch_size) * config.epochs
+    rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+    ranker.compile(tf_keras.optimizers.Adam(rate))
+    batches = training_batches(train, config.batch_size, config.seed)
+    ranker.fit(batches, epochs=config.epochs, verbose=0, callbacks=[ProgressBar(title, config.epochs)])
+    return ranker
+
+
+def score_examples(ranker: Ranker, examples: Examples) -> np.ndarray:
+    """Logits of all candidates: float32 [n, c]."""
+    score = tf.function(ranker)
+    return np.concatenate([score(batch).numpy() for batch in scoring_batches(examples, _SCORING_BATCH)])

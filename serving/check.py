@@ -1,0 +1,134 @@
+"""Does an export score as the ranker that it was made from, where nothing of this project is at hand?"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import semid_tf as sid
+from serving.warmup import WarmupExample, indices_of
+
+TOLERANCE = 1e-5
+_BARE = Path(__file__).with_name("bare.py")
+
+Answers = dict[str, dict[str, Any]]
+
+
+def score_in_bare_process(export_dir: str | Path, requests: Mapping[str, Mapping[str, Any]]) -> Answers:
+    """Scores requests in a fresh process that has TensorFlow and tensorflow_text, nothing of this project.
+
+    Args:
+        export_dir: one version folder.
+        requests: arrays or nested lists by input, by signature. An empty history is one padding, `[[""]]`.
+
+    Returns:
+        Nested lists by output, by signature.
+
+    Raises:
+        ArtifactError: the process failed; with the last line that it wrote.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        request = Path(folder) / "request.json"
+        request.write_text(json.dumps(_plain(requests)), encoding="utf-8")
+        command = [sys.executable, "-I", str(_BARE), str(Path(export_dir).absolute()), str(request)]
+        done = subprocess.run(
+            command, cwd=folder, env=_bare_environment(), capture_output=True, encoding="utf-8"
+        )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise sid.ArtifactError(f"{export_dir} cannot score in a bare process: {last}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _plain(requests: Mapping[str, Mapping[str, Any]]) -> Answers:
+    def lists(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: np.asarray(values).tolist() for name, values in inputs.items()}
+
+    return {signature: lists(inputs) for signature, inputs in requests.items()}
+
+
+def _bare_environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "TF_"))}
+    return kept | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def verify_export(
+    export_dir: str | Path,
+    ranker: sid.Ranker,
+    tokenizer: sid.Tokenizer,
+    items: sid.ItemTable,
+    quantizer: sid.SavedQuantizer,
+    example: WarmupExample,
+) -> float:
+    """Compares an export in a bare process with the ranker in this one, by all three signatures.
+
+    Args:
+        export_dir: one version folder, or the staging folder that will become one.
+        ranker, tokenizer, items, quantizer: what the export was made from.
+        example: real users and candidates.
+
+    Returns:
+        The largest difference of a score.
+
+    Raises:
+        ArtifactError: a score differs by more than 1e-5, or codes or known flags differ at all.
+    """
+    expected = expected_answers(ranker, tokenizer, items, quantizer, example)
+    answers = score_in_bare_process(export_dir, example.requests(items))
+    differences = [
+        _require_equal(f"{export_dir}: {name} of {signature}", np.asarray(answers[signature][name]), values)
+        for signature, outputs in expected.items()
+        for name, values in outputs.items()
+    ]
+    return max(differences)
+
+
+def expected_answers(
+    ranker: sid.Ranker,
+    tokenizer: sid.Tokenizer,
+    items: sid.ItemTable,
+    quantizer: sid.SavedQuantizer,
+    example: WarmupExample,
+) -> dict[str, dict[str, np.ndarray]]:
+    """What the signatures should answer, by the Keras ranker and the parts on their own."""
+    history = tf.constant(indices_of(example.history, items))
+    candidates = tf.constant(indices_of(example.candidates, items))
+    embeddings = np.asarray(example.candidate_embeddings, np.float32)
+    codes = quantizer.encode(embeddings.reshape(-1, embeddings.shape[-1])).reshape(*candidates.shape, -1)
+    by_index = ranker({"history": history, "candidates": candidates})
+    by_codes = _logits_by_codes(ranker, tokenizer, history, codes)
+    known = {"scores": tf.sigmoid(by_index).numpy(), "known": candidates.numpy() > 0}
+    new = {"scores": tf.sigmoid(by_codes).numpy(), "codes": codes}
+    return {"rank_item_ids": known, "rank_codes": known, "rank_embeddings": new}
+
+
+def _logits_by_codes(
+    ranker: sid.Ranker, tokenizer: sid.Tokenizer, history: tf.Tensor, codes: np.ndarray
+) -> tf.Tensor:
+    pieces = tokenizer.encode(codes.reshape(-1, codes.shape[-1])).reshape(*codes.shape[:2], -1)
+    user = ranker.user_vector(ranker.item_embedding(history), history > 0)
+    return ranker.score(user, ranker.item_embedding.embedding(tf.constant(pieces)))
+
+
+def _require_equal(where: str, found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, if it is small enough."""
+    if found.shape != expected.shape:
+        shapes = f"{list(found.shape)}; the ranker gives {list(expected.shape)}"
+        raise sid.ArtifactError(f"{where} have shape {shapes}.")
+    difference = np.abs(found.astype(np.float64) - expected).max(initial=0.0)
+    allowed = TOLERANCE if expected.dtype.kind == "f" else 0
+    # Not `difference > allowed`: that would let NaN pass.
+    if not difference <= allowed:
+        raise sid.ArtifactError(
+            f"{where} differ from the ranker's by {difference:.3g}; {allowed} is allowed."
+        )
+    return float(difference)

