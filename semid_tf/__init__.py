@@ -3,11 +3,11 @@
 Importing the package selects Keras 2 for the process, the Keras that TFRS works with.
 """
 
-from semid_tf._keras2 import require_keras_2
+from semid_tf import _keras2
 
-require_keras_2()
+_keras2.require_keras_2()
 
-from semid_tf.artifacts import (  # noqa: E402
+from semid_tf.artifacts import (
     Artifact,
     ArtifactStore,
     Made,
@@ -18,7 +18,7 @@ from semid_tf.artifacts import (  # noqa: E402
     read_manifest,
     staging,
 )
-from semid_tf.config import (  # noqa: E402
+from semid_tf.config import (
     CodeSpace,
     DataConfig,
     EvaluationConfig,
@@ -28,39 +28,7 @@ from semid_tf.config import (  # noqa: E402
     TokenizationConfig,
     load_run_config,
 )
-from semid_tf.errors import (  # noqa: E402
-    ArtifactError,
-    CodesError,
-    ConfigError,
-    DataError,
-    ProvenanceError,
-    SemidError,
-    TrainingError,
-)
-from semid_tf.ids import (  # noqa: E402
-    ItemTable,
-    format_semantic_id,
-    format_semantic_ids,
-    parse_semantic_ids,
-    require_codes,
-)
-from semid_tf.quantizer import (  # noqa: E402
-    RQVAE,
-    LinearPlusMLP,
-    Quantized,
-    ResidualQuantizer,
-    SavedQuantizer,
-    code_counts,
-    code_usage,
-    fit_rqvae,
-    load_quantizer,
-    normalized_mse,
-    perplexity,
-    save_quantizer,
-    unique_rate,
-)
-
-from semid_tf.data import (  # noqa: E402
+from semid_tf.data import (
     Examples,
     Interactions,
     Items,
@@ -80,20 +48,130 @@ from semid_tf.data import (  # noqa: E402
     training_batches,
     write_tables,
 )
-from semid_tf.evaluation import Interval, auc, bootstrap_auc  # noqa: E402
-from semid_tf.layers import (  # noqa: E402
+from semid_tf.errors import (
+    ArtifactError,
+    CodesError,
+    ConfigError,
+    DataError,
+    ProvenanceError,
+    SemidError,
+    TrainingError,
+)
+from semid_tf.evaluation import Interval, auc, bootstrap_auc
+from semid_tf.ids import (
+    ItemTable,
+    format_semantic_id,
+    format_semantic_ids,
+    parse_semantic_ids,
+    require_codes,
+)
+from semid_tf.layers import (
     CatalogueEmbedding,
     DenseContentEmbedding,
     HashedEmbedding,
     PieceEmbedding,
     SemanticEmbedding,
 )
-from semid_tf.models import Ranker  # noqa: E402
-from semid_tf.tokenization import (  # noqa: E402
+from semid_tf.models import Ranker
+from semid_tf.quantizer import (
+    RQVAE,
+    LinearPlusMLP,
+    Quantized,
+    ResidualQuantizer,
+    SavedQuantizer,
+    code_counts,
+    code_usage,
+    fit_rqvae,
+    load_quantizer,
+    normalized_mse,
+    perplexity,
+    save_quantizer,
+    unique_rate,
+)
+from semid_tf.tokenization import (
     NgramTokenizer,
     PrefixTokenizer,
     SentencePieceTokenizer,
     Tokenizer,
     train_sentencepiece,
 )
-from semid_tf.training import fit_ranker, score_examples  # noqa: E402
+from semid_tf.training import fit_ranker, score_examples
+
+__all__ = [
+    "RQVAE",
+    "Artifact",
+    "ArtifactError",
+    "ArtifactStore",
+    "CatalogueEmbedding",
+    "CodeSpace",
+    "CodesError",
+    "ConfigError",
+    "DataConfig",
+    "DataError",
+    "DenseContentEmbedding",
+    "EvaluationConfig",
+    "Examples",
+    "HashedEmbedding",
+    "Interactions",
+    "Interval",
+    "ItemTable",
+    "Items",
+    "LinearPlusMLP",
+    "Made",
+    "Manifest",
+    "NgramTokenizer",
+    "PieceEmbedding",
+    "PrefixTokenizer",
+    "ProvenanceError",
+    "Quantized",
+    "RQVAEConfig",
+    "Ranker",
+    "RankerConfig",
+    "ResidualQuantizer",
+    "RunConfig",
+    "SavedQuantizer",
+    "SemanticEmbedding",
+    "SemidError",
+    "SentencePieceTokenizer",
+    "Splits",
+    "TokenizationConfig",
+    "Tokenizer",
+    "TrainingError",
+    "auc",
+    "bootstrap_auc",
+    "code_counts",
+    "code_usage",
+    "complete_journey",
+    "drop_unknown",
+    "embed_texts",
+    "fingerprint",
+    "fit_ranker",
+    "fit_rqvae",
+    "format_semantic_id",
+    "format_semantic_ids",
+    "interactions_from_table",
+    "items_from_table",
+    "load_quantizer",
+    "load_run_config",
+    "normalized_mse",
+    "open_artifact",
+    "parse_semantic_ids",
+    "perplexity",
+    "publish",
+    "ranking_examples",
+    "read_interactions",
+    "read_items",
+    "read_manifest",
+    "read_tables",
+    "require_codes",
+    "save_quantizer",
+    "score_examples",
+    "scoring_batches",
+    "staging",
+    "synthetic_interactions",
+    "synthetic_items",
+    "train_sentencepiece",
+    "training_batches",
+    "unique_rate",
+    "write_tables",
+]

@@ -45,9 +45,10 @@ def fingerprint(*parts: Any) -> str:
     """
     digest = hashlib.sha256()
     for part in parts:
+        content = hashlib.sha256()  # one a part, so that parts do not run into each other
         for chunk in _chunks(part):
-            digest.update(chunk)
-        digest.update(b"\0")
+            content.update(chunk)
+        digest.update(content.digest())
     return digest.hexdigest()[:FINGERPRINT_LENGTH]
 
 
@@ -231,7 +232,7 @@ class ArtifactStore:
 
     def find(self, kind: str, inputs: str) -> Artifact | None:
         """The artifact made from exactly these inputs, if there is one."""
-        for path in sorted((self.root / kind).glob(f"*/{MANIFEST}")):
+        for path in sorted((self.root / kind).glob(f"[!.]*/{MANIFEST}")):  # staging folders are hidden
             manifest = read_manifest(path.parent)
             if manifest.inputs == inputs:
                 return Artifact(path.parent, manifest)

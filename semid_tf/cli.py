@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import click
 from rich.console import Console
+
+from semid_tf.quiet import quiet_start
+
+quiet_start()
 
 from semid_tf.chain import Chain
 from semid_tf.config import load_run_config
@@ -23,7 +24,7 @@ from semid_tf.report import print_summary, summarize, write_summary
 
 USER_MISTAKE, INTERRUPTED = 2, 130
 
-_console = Console()
+_console = Console(width=None if sys.stdout.isatty() else 140)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

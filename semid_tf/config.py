@@ -29,7 +29,7 @@ T = TypeVar("T")
 def _at_least(config: Any, minimum: float, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        if value < minimum:
+        if not value >= minimum:  # nan is refused too
             raise ConfigError(f"{name} must be at least {minimum}, got {value}.")
 
 
@@ -200,7 +200,7 @@ class RankerConfig:
     def __post_init__(self) -> None:
         _at_least(self, 1, "dim", "epochs", "batch_size")
         _at_least(self, 0, "num_cross_layers", "dropout", "learning_rate", "seed")
-        if self.dropout >= 1:
+        if not self.dropout < 1:
             raise ConfigError(f"dropout must lie in [0, 1), got {self.dropout}.")
         for width in self.hidden_dims:
             if width < 1:

@@ -85,7 +85,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
 def _method_table(summary: dict[str, Any]) -> Table:
     table = Table(title="AUC after the training period (95 % intervals over users)")
     for column in ("method", "all", "warm", "cold", "rows", "parameters", "train s"):
-        table.add_column(column, justify="left" if column == "method" else "right")
+        table.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
     for method, figures in summary["methods"].items():
         mark = " *" if method == summary["best_semantic_method"] else ""
         aucs = [_interval(figures, name) for name in ("auc", "auc_warm", "auc_cold")]
@@ -102,7 +102,7 @@ def _interval(figures: dict[str, Any], name: str) -> str:
 def _top_table(verification: dict[str, Any]) -> Table:
     table = Table(title=f"Top ten for user {verification['user_id']}, scored by the export in a bare process")
     for column in ("score", "item", "title"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True, max_width=80)
     for item in verification["top"]:
         table.add_row(f"{item['score']:.4f}", item["item_id"], item["title"])
     return table

@@ -54,7 +54,7 @@ def require_lines(item_ids: list[str]) -> None:
     >>> require_lines(["a", "b\nc"])
     Traceback (most recent call last):
     ...
-    semid_tf.errors.DataError: row 1: item id 'b\nc' cannot be served; ids are not empty and hold no line break.
+    semid_tf.errors.DataError: row 1: item id 'b\nc' cannot be served; an id is one line of text.
 
     Raises:
         DataError: an id is empty, which stands for padding, or holds a line break.
@@ -62,5 +62,5 @@ def require_lines(item_ids: list[str]) -> None:
     for row, item_id in enumerate(item_ids):
         if not item_id or "\n" in item_id or "\r" in item_id:
             raise sid.DataError(
-                f"row {row}: item id {item_id!r} cannot be served; ids are not empty and hold no line break."
+                f"row {row}: item id {item_id!r} cannot be served; an id is one line of text."
             )

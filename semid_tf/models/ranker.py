@@ -90,6 +90,9 @@ class Ranker(tfrs.Model):
             compute_metrics=not training,
         )
 
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Nothing to do: a model is built when it is made."""
+
     def get_config(self) -> dict[str, Any]:
         return {
             "config": dataclasses.asdict(self.config) | {"hidden_dims": list(self.config.hidden_dims)},

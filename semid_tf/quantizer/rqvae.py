@@ -122,6 +122,9 @@ class RQVAE(tf_keras.Model):
         drawn = tf.gather_nd(quantized.residuals, tf.stack([places_of_dead[:, 0], rows], axis=1))
         self.quantizer.codebooks.scatter_nd_update(places_of_dead, drawn)
 
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Nothing to do: a model is built when it is made."""
+
     def get_config(self) -> dict[str, Any]:
         return {"embedding_dim": self.embedding_dim, "config": dataclasses.asdict(self.config)}
 

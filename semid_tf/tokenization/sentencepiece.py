@@ -22,6 +22,7 @@ from semid_tf.tokenization.alphabet import alphabet, code_texts, code_texts_in_g
 from semid_tf.tokenization.base import Tokenizer
 
 PADDING, UNKNOWN = 0, 1
+_ERRORS = 2  # SentencePiece's log level
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -106,6 +107,7 @@ def _write_corpus(path: Path, codes: np.ndarray, counts: np.ndarray, code_space:
 
 def _train(corpus: Path, code_space: CodeSpace, num_rows: int, model_type: str) -> bytes:
     model = io.BytesIO()
+    sentencepiece.set_min_log_level(_ERRORS)
     sentencepiece.SentencePieceTrainer.train(
         input=str(corpus),
         input_format="tsv",
@@ -126,6 +128,6 @@ def _train(corpus: Path, code_space: CodeSpace, num_rows: int, model_type: str) 
         bos_id=-1,
         eos_id=-1,
         num_threads=1,
-        minloglevel=2,
+        minloglevel=_ERRORS,
     )
     return model.getvalue()

@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from semid_tf.config import RankerConfig
 from semid_tf.data import Examples, scoring_batches, training_batches
 from semid_tf.layers import CatalogueEmbedding
-from semid_tf.config import RankerConfig
 from semid_tf.models import Ranker
 from semid_tf.progress import ProgressBar
 
@@ -27,7 +27,7 @@ def fit_ranker(title: str, item_embedding: CatalogueEmbedding, train: Examples, 
     Raises:
         TrainingError: the loss is no longer finite.
     """
-    tf.keras.utils.set_random_seed(config.seed)
+    tf_keras.utils.set_random_seed(config.seed)
     ranker = Ranker(config, item_embedding)
     steps = -(-len(train.users) // config.batch_size) * config.epochs
     rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)

@@ -65,7 +65,7 @@ def ranker_of(pieces: np.ndarray, num_rows: int, embedding: type = sid.PieceEmbe
     ranker = sid.Ranker(RANKER, sid.CatalogueEmbedding.of(pieces, embedding(num_rows, RANKER.dim)))
     random = np.random.default_rng(5)
     for weight in ranker.trainable_weights:
-        weight.assign(random.normal(scale=0.4, size=weight.shape))
+        weight.assign(random.normal(scale=0.5, size=weight.shape))
     return ranker
 
 

@@ -1,0 +1,35 @@
+# make demo: the whole chain on real data; make test: all tests. Both make the environment if it is missing.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: install demo test lint lock clean
+
+install: .venv/installed
+
+.venv/installed: requirements.lock setup.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+demo: install
+	$(BIN)/semid run examples/quickstart.toml
+
+test: install
+	$(BIN)/python -m pytest -q
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Resolves the ranges of setup.py anew and pins what came out.
+lock:
+	rm -rf build/lock-venv
+	$(PYTHON) -m venv build/lock-venv
+	build/lock-venv/bin/python -m pip install --quiet ".[demo,dev]"
+	build/lock-venv/bin/python -m pip freeze --exclude semid-tf > requirements.lock
+
+clean:
+	rm -rf .venv build dist runs
