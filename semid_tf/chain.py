@@ -39,7 +39,7 @@ from semid_tf.data import (
 from semid_tf.errors import ArtifactError
 from semid_tf.evaluation import auc, auc_by_slice
 from semid_tf.ids import ItemTable, format_semantic_id
-from semid_tf.methods import METHODS, SEMANTIC_METHODS, Catalogue, tokenizer_of
+from semid_tf.methods import METHODS, SEMANTIC_METHODS, Catalogue, tokenizer_of, training_callbacks
 from semid_tf.models import Ranker
 from semid_tf.quantizer import (
     SavedQuantizer,
@@ -226,6 +226,7 @@ class Chain:
             self.items.embeddings,
             self.item_table.codes,
             SentencePieceTokenizer(self.item_table.code_space, model),
+            settings.sampling_alpha,
             settings.table_rows,
             settings.seed,
         )
@@ -243,9 +244,11 @@ class Chain:
         return self._make(f"ranker-{method}", self.config.ranker, parents, fill)
 
     def _fill_ranker(self, method: str, folder: Path) -> Made:
-        embedding = METHODS[method](self.catalogue, self.config.ranker)
+        settings = self.config.ranker
+        embedding = METHODS[method](self.catalogue, settings)
+        callbacks = training_callbacks(method, self.catalogue, embedding, settings.seed)
         started = time.perf_counter()
-        ranker = fit_ranker(f"train {method}", embedding, self.splits.train, self.config.ranker)
+        ranker = fit_ranker(f"train {method}", embedding, self.splits.train, settings, callbacks)
         figures = {"train_s": round(time.perf_counter() - started, 2)}
         ranker.save(folder / RANKER_FILE)
         validation = self.splits.validation

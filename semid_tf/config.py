@@ -162,16 +162,19 @@ class TokenizationConfig:
     Attributes:
         table_rows: rows of every hashed or learned table, the padding row 0 included, so that methods compare at equal size.
         sentencepiece_type: `bpe` or `unigram`.
+        sampling_alpha: how far segmentations are drawn at random while a ranker trains, see
+            `SentencePieceTokenizer.sample`; 0 = not at all.
         seed: fixes the random-SID control.
     """
 
     table_rows: int = 4096
     sentencepiece_type: str = "bpe"
+    sampling_alpha: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
         _at_least(self, 2, "table_rows")
-        _at_least(self, 0, "seed")
+        _at_least(self, 0, "sampling_alpha", "seed")
         _one_of(self, "sentencepiece_type", ("bpe", "unigram"))
 
 
@@ -181,14 +184,16 @@ class RankerConfig:
 
     Attributes:
         dim: dimension of item vectors.
+        recency_steps: so many latest places of a history have a weight of their own.
         num_cross_layers: DCN-v2 cross layers.
         hidden_dims: widths of the MLP.
-        dropout: share of item-vector and MLP units dropped in training.
+        dropout: share of units dropped in training before the cross layers and in the MLP.
         epochs, batch_size, learning_rate: of Adam; a batch counts positives.
         seed: fixes start and order.
     """
 
     dim: int = 64
+    recency_steps: int = 50
     num_cross_layers: int = 2
     hidden_dims: tuple[int, ...] = (128, 64)
     dropout: float = 0.1
@@ -198,7 +203,7 @@ class RankerConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "dim", "epochs", "batch_size")
+        _at_least(self, 1, "dim", "recency_steps", "epochs", "batch_size")
         _at_least(self, 0, "num_cross_layers", "dropout", "learning_rate", "seed")
         if not self.dropout < 1:
             raise ConfigError(f"dropout must lie in [0, 1), got {self.dropout}.")

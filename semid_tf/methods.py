@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from semid_tf.config import RankerConfig
 from semid_tf.layers import (
@@ -16,6 +17,7 @@ from semid_tf.layers import (
     SemanticEmbedding,
 )
 from semid_tf.tokenization import NgramTokenizer, PrefixTokenizer, SentencePieceTokenizer, Tokenizer
+from semid_tf.training import ResampledPieces
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Catalogue:
         embeddings: float32 [n, embedding_dim].
         codes: int32 [n, num_levels].
         sentencepiece: trained on the codes of interacted items.
+        sampling_alpha: of the segmentations drawn in training; 0 = always the plain one.
         table_rows: rows of hashed tables.
         seed: of the random-SID control.
     """
@@ -35,11 +38,23 @@ class Catalogue:
     embeddings: np.ndarray
     codes: np.ndarray
     sentencepiece: SentencePieceTokenizer
+    sampling_alpha: float
     table_rows: int
     seed: int
 
 
 Method = Callable[[Catalogue, RankerConfig], CatalogueEmbedding]
+
+
+def training_callbacks(
+    name: str, catalogue: Catalogue, embedding: CatalogueEmbedding, seed: int
+) -> list[tf_keras.callbacks.Callback]:
+    """What a method needs while its ranker trains: SentencePiece draws its segmentations anew."""
+    if name != "sentencepiece" or not catalogue.sampling_alpha:
+        return []
+    return [
+        ResampledPieces(embedding, catalogue.sentencepiece, catalogue.codes, catalogue.sampling_alpha, seed)
+    ]
 
 
 def tokenizer_of(name: str, catalogue: Catalogue) -> Tokenizer:

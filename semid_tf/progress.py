@@ -1,11 +1,14 @@
-"""Progress bars for training."""
+"""What training shows while it runs, and when it stops."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tf_keras
 from tqdm import tqdm
+
+from semid_tf.errors import TrainingError
 
 
 class ProgressBar(tf_keras.callbacks.Callback):
@@ -36,3 +39,15 @@ class ProgressBar(tf_keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.bar.close()
+
+
+class FiniteLoss(tf_keras.callbacks.Callback):
+    """Ends a `fit` whose loss is no longer finite.
+
+    Raises:
+        TrainingError: at the end of that epoch.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower learning_rate.")

@@ -115,7 +115,7 @@ def _logits_by_codes(
     ranker: sid.Ranker, tokenizer: sid.Tokenizer, history: tf.Tensor, codes: np.ndarray
 ) -> tf.Tensor:
     pieces = tokenizer.encode(codes.reshape(-1, codes.shape[-1])).reshape(*codes.shape[:2], -1)
-    user = ranker.user_vector(ranker.item_embedding(history), history > 0)
+    user = ranker.user(ranker.item_embedding(history), history > 0)
     return ranker.score(user, ranker.item_embedding.embedding(tf.constant(pieces)))
 
 

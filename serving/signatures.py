@@ -66,7 +66,7 @@ def _unflatten(rows: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 
 
 def _probabilities(ranker: sid.Ranker, history: Found, candidates: tf.Tensor) -> tf.Tensor:
-    user = ranker.user_vector(history.vectors, history.known)
+    user = ranker.user(history.vectors, history.known)
     return tf.sigmoid(ranker.score(user, candidates))
 
 

@@ -30,13 +30,13 @@ COUNTS_AT_LEAST_ONE = {
         "epochs",
         "batch_size",
     ],
-    sid.RankerConfig: ["dim", "epochs", "batch_size"],
+    sid.RankerConfig: ["dim", "recency_steps", "epochs", "batch_size"],
     sid.EvaluationConfig: ["bootstrap_samples"],
 }
 AT_LEAST_ZERO = {
     sid.DataConfig: ["max_train_positives", "max_test_positives", "seed"],
     sid.RQVAEConfig: ["commitment_weight", "item_weight_power", "learning_rate", "seed"],
-    sid.TokenizationConfig: ["seed"],
+    sid.TokenizationConfig: ["sampling_alpha", "seed"],
     sid.RankerConfig: ["num_cross_layers", "dropout", "learning_rate", "seed"],
     sid.EvaluationConfig: ["seed"],
 }

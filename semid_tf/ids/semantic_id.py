@@ -41,7 +41,8 @@ def parse_semantic_ids(texts: Sequence[str], code_space: CodeSpace) -> np.ndarra
         CodesError: a text is no Semantic ID of this code space.
     """
     codes = [_parse(text, row, code_space.num_levels) for row, text in enumerate(texts)]
-    table = np.array(codes, dtype=np.int64).reshape(len(codes), code_space.num_levels)
+    # Objects, since a text may hold a number beyond int64.
+    table = np.array(codes, dtype=object).reshape(len(codes), code_space.num_levels)
     require_codes(table, code_space)
     return table.astype(np.int32)
 

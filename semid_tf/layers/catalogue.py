@@ -52,8 +52,12 @@ class CatalogueEmbedding(tf_keras.layers.Layer):
     def of(cls, features: np.ndarray, embedding: tf_keras.layers.Layer) -> CatalogueEmbedding:
         """A catalogue of known features, [num_items, *feature_shape]."""
         layer = cls(embedding, len(features), features.shape[1:], features.dtype.name)
-        layer.features.assign(np.concatenate([np.zeros_like(features[:1]), features]))
+        layer.set_features(features)
         return layer
+
+    def set_features(self, features: np.ndarray) -> None:
+        """Replaces the features of all items, [num_items, *feature_shape]."""
+        self.features.assign(np.concatenate([np.zeros_like(features[:1]), features]))
 
     def call(self, item_index: tf.Tensor) -> tf.Tensor:
         distinct, place = tf.unique(tf.reshape(item_index, [-1]))

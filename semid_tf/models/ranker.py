@@ -11,11 +11,15 @@ import tf_keras
 
 from semid_tf.config import RankerConfig, from_table
 from semid_tf.layers import CatalogueEmbedding
+from semid_tf.models.history import HistoryAttention, User
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
 class Ranker(tfrs.Model):
-    """Scores candidates for a user: mean of the history, candidate and their product, DCN-v2, MLP.
+    """Scores candidates for a user.
+
+    The user's interest, the candidate, and the candidate's products with the interest and with what of the
+    history is like it, go through DCN-v2 cross layers and an MLP; the products are added to its logit.
 
     Trains on tuples (inputs, labels float32 [b, c], weights float32 [b, c]) with inputs
     `{"history": int32 [b, h], "candidates": int32 [b, c]}` of item indices, 0 = padding.
@@ -28,7 +32,9 @@ class Ranker(tfrs.Model):
     def __init__(self, config: RankerConfig, item_embedding: CatalogueEmbedding, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.config, self.item_embedding = config, item_embedding
-        self.item_dropout = tf_keras.layers.Dropout(config.dropout, seed=config.seed)
+        self.attention = HistoryAttention(config.recency_steps, name="attention")
+        self.attention.build()
+        self.input_dropout = tf_keras.layers.Dropout(config.dropout, seed=config.seed)
         self.crosses = [
             tfrs.layers.dcn.Cross(kernel_initializer=self._start(i)) for i in range(config.num_cross_layers)
         ]
@@ -48,36 +54,28 @@ class Ranker(tfrs.Model):
             layers.append(tf_keras.layers.Dropout(self.config.dropout, seed=self.config.seed + place))
         return [*layers, tf_keras.layers.Dense(1, kernel_initializer=self._start(99))]
 
-    def user_vector(self, history_vectors: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-        """Mean over the known items of a history.
+    def user(self, history_vectors: tf.Tensor, known: tf.Tensor) -> User:
+        """What is computed once for a user: from vectors float32 [b, h, dim] and known bool [b, h]."""
+        return self.attention.user(history_vectors, known)
 
-        Args:
-            history_vectors: float32 [b, h, dim].
-            known: bool [b, h]; false = padding.
-
-        Returns:
-            float32 [b, dim]; zeros for an empty history.
-        """
-        weights = tf.cast(known, history_vectors.dtype)
-        total = tf.einsum("bhd,bh->bd", history_vectors, weights)
-        return tf.math.divide_no_nan(total, tf.reduce_sum(weights, axis=1, keepdims=True))
-
-    def score(self, user: tf.Tensor, candidates: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Logits of candidate vectors, float32 [b, c, dim], for user vectors, float32 [b, dim]: float32 [b, c]."""
-        user = self.item_dropout(user, training=training)
-        candidates = self.item_dropout(candidates, training=training)
-        users = tf.broadcast_to(user[:, None, :], tf.shape(candidates))
-        crossed = start = tf.concat([users, candidates, users * candidates], axis=-1)
+    def score(self, user: User, candidates: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Logits of candidate vectors, float32 [b, c, dim], for users: float32 [b, c]."""
+        alike = self.attention(user, candidates)
+        interest = tf.broadcast_to(user.interest[:, None, :], tf.shape(candidates))
+        products = (interest * candidates, alike * candidates)
+        features = tf.concat([interest, candidates, *products], axis=-1)
+        crossed = start = self.input_dropout(features, training=training)
         for cross in self.crosses:
             crossed = cross(start, crossed)
-        return tf.squeeze(self.tower(crossed, training=training), axis=-1)
+        deep = tf.squeeze(self.tower(crossed, training=training), axis=-1)
+        return deep + tf.reduce_sum(tf.add_n(products), axis=-1)
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Logits of the candidates: float32 [b, c]."""
         history, candidates = inputs["history"], inputs["candidates"]
         vectors = self.item_embedding(tf.concat([history, candidates], axis=1))
         length = tf.shape(history)[1]
-        user = self.user_vector(vectors[:, :length], history > 0)
+        user = self.user(vectors[:, :length], history > 0)
         return self.score(user, vectors[:, length:], training=training)
 
     def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:

@@ -9,8 +9,8 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.config import RQVAEConfig
-from semid_tf.errors import DataError, TrainingError
-from semid_tf.progress import ProgressBar
+from semid_tf.errors import DataError
+from semid_tf.progress import FiniteLoss, ProgressBar
 from semid_tf.quantizer.initialization import fit_standardization, principal_axes, residual_kmeans
 from semid_tf.quantizer.metrics import normalized_mse
 from semid_tf.quantizer.rqvae import RQVAE
@@ -40,11 +40,12 @@ def fit_rqvae(embeddings: np.ndarray, weights: np.ndarray | None = None, config:
     model = start_rqvae(embeddings, weights, config)
     model.compile(tf_keras.optimizers.Adam(_schedule(len(embeddings), config)))
     keep_best = KeepBest(embeddings, weights, config.seed)
+    progress = ProgressBar("train RQ-VAE", config.epochs)
     model.fit(
         _batches(embeddings, weights, config),
         epochs=config.epochs,
         verbose=0,
-        callbacks=[tf_keras.callbacks.TerminateOnNaN(), keep_best, ProgressBar("train RQ-VAE", config.epochs)],
+        callbacks=[tf_keras.callbacks.TerminateOnNaN(), FiniteLoss(), keep_best, progress],
     )
     return model
 
@@ -64,7 +65,7 @@ def _checked(
     if len(embeddings) < config.codebook_size:
         raise DataError(f"{len(embeddings)} items are too few for codebook_size {config.codebook_size}; lower it.")
     if not np.isfinite(embeddings).all():
-        row = int(np.argwhere(~np.isfinite(embeddings).all(axis=1))[0, 0])
+        row = int(np.flatnonzero(kept)[~np.isfinite(embeddings).all(axis=1)][0])
         raise DataError(f"embeddings[{row}] is not finite; remove or mend that item.")
     if (embeddings == embeddings[0]).all():
         raise DataError("all embeddings are equal; items must differ for Semantic IDs to tell them apart.")
@@ -125,8 +126,6 @@ class KeepBest(tf_keras.callbacks.Callback):
         self._keep_if_better()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
-            raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower learning_rate.")
         error = self._keep_if_better()
         if logs is not None:
             logs["normalized_mse"] = error

@@ -27,11 +27,13 @@ class GroupTokenizer(Tokenizer):
             codes, by direct index.
 
     Raises:
-        ConfigError: the direct table would have more than 2^31 - 1 rows.
+        ConfigError: fewer than 2 rows; the direct table would have more than 2^31 - 1 rows.
     """
 
     def __init__(self, code_space: CodeSpace, num_rows: int | None = None) -> None:
         super().__init__()
+        if num_rows is not None and num_rows < 2:
+            raise ConfigError(f"num_rows must be at least 2, padding and one more, got {num_rows}.")
         self.code_space, self._hashed_rows = code_space, num_rows
         groups = self.groups()
         self.num_pieces = len(groups)
@@ -46,7 +48,7 @@ class GroupTokenizer(Tokenizer):
         raise NotImplementedError
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
-        return np.stack(self._pieces(codes.astype(np.int64).T), axis=-1).astype(np.int32)
+        return np.stack(self._pieces(list(codes.astype(np.int64).T)), axis=-1).astype(np.int32)
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
         levels = tf.unstack(tf.cast(codes, tf.int64), num=self.code_space.num_levels, axis=-1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from semid_tf.tokenization.alphabet import alphabet, code_texts, code_texts_in_g
 from semid_tf.tokenization.base import Tokenizer
 
 PADDING, UNKNOWN = 0, 1
+_SMALLEST_SHARE = 1_000_000
 _ERRORS = 2  # SentencePiece's log level
 
 
@@ -43,9 +43,31 @@ class SentencePieceTokenizer(Tokenizer):
         self.num_rows = self._processor.vocab_size()
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
+        return self._pieces(codes)
+
+    def sample(self, codes: np.ndarray, alpha: float, seed: int) -> np.ndarray:
+        """Piece ids of a random segmentation; items of equal codes get the same one.
+
+        Args:
+            codes: int [n, num_levels].
+            alpha: of a BPE model, the share of merges left out (1 = single codes); of a unigram model, the
+                sharpness of its distribution over segmentations (0 = all alike).
+            seed: fixes the draw.
+
+        Returns:
+            int32 [n, num_pieces], 0 = padding.
+
+        Raises:
+            CodesError: a code is out of range.
+        """
+        require_codes(codes, self.code_space)
+        sentencepiece.set_random_generator_seed(seed)
+        return self._pieces(np.asarray(codes), enable_sampling=True, alpha=alpha, nbest_size=-1)
+
+    def _pieces(self, codes: np.ndarray, **how: Any) -> np.ndarray:
         distinct, place = np.unique(codes, axis=0, return_inverse=True)
         pieces = np.zeros((len(distinct), self.num_pieces), np.int32)
-        for row, ids in enumerate(self._processor.encode(code_texts(distinct, self.code_space).tolist())):
+        for row, ids in enumerate(self._processor.encode(code_texts(distinct, self.code_space).tolist(), **how)):
             pieces[row, : len(ids)] = ids
         return pieces[place.ravel()]
 
@@ -90,26 +112,29 @@ def train_sentencepiece(
         )
     if not (counts > 0).any():
         raise DataError("no item was interacted with; SentencePiece needs at least one.")
-    with tempfile.TemporaryDirectory() as folder:
-        corpus = Path(folder) / "codes.tsv"
-        _write_corpus(corpus, codes[counts > 0], counts[counts > 0], code_space)
-        return SentencePieceTokenizer(code_space, _train(corpus, code_space, num_rows, model_type))
+    chosen = counts > 0
+    lines = _corpus(codes[chosen], counts[chosen], code_space)
+    return SentencePieceTokenizer(code_space, _train(lines, code_space, num_rows, model_type))
 
 
-def _write_corpus(path: Path, codes: np.ndarray, counts: np.ndarray, code_space: CodeSpace) -> None:
+def _corpus(codes: np.ndarray, counts: np.ndarray, code_space: CodeSpace) -> Iterator[str]:
+    """Lines of text and weight. They come from memory: a path would be written into the model."""
     distinct, place = np.unique(codes, axis=0, return_inverse=True)
     totals = np.bincount(place.ravel(), weights=counts).astype(np.int64)
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{t}\t{n}\n" for t, n in zip(code_texts(distinct, code_space), totals, strict=True))
-        # Every code occurs at least once, so that each has a piece of its own.
-        file.writelines(f"{character}\t1\n" for character in alphabet(code_space))
+    for text, total in zip(code_texts(distinct, code_space), totals, strict=True):
+        yield f"{text}\t{total}"
+    # Every code occurs, so that each has a piece of its own. Coverage is a float32 inside SentencePiece:
+    # a code rarer than that resolves would be lost.
+    floor = 1 + int(totals.sum()) * code_space.num_levels // _SMALLEST_SHARE
+    for character in alphabet(code_space):
+        yield f"{character}\t{floor}"
 
 
-def _train(corpus: Path, code_space: CodeSpace, num_rows: int, model_type: str) -> bytes:
+def _train(lines: Iterator[str], code_space: CodeSpace, num_rows: int, model_type: str) -> bytes:
     model = io.BytesIO()
     sentencepiece.set_min_log_level(_ERRORS)
     sentencepiece.SentencePieceTrainer.train(
-        input=str(corpus),
+        sentence_iterator=lines,
         input_format="tsv",
         model_writer=model,
         model_type=model_type,

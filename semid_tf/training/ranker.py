@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -10,12 +12,18 @@ from semid_tf.config import RankerConfig
 from semid_tf.data import Examples, scoring_batches, training_batches
 from semid_tf.layers import CatalogueEmbedding
 from semid_tf.models import Ranker
-from semid_tf.progress import ProgressBar
+from semid_tf.progress import FiniteLoss, ProgressBar
 
 _SCORING_BATCH = 2048
 
 
-def fit_ranker(title: str, item_embedding: CatalogueEmbedding, train: Examples, config: RankerConfig) -> Ranker:
+def fit_ranker(
+    title: str,
+    item_embedding: CatalogueEmbedding,
+    train: Examples,
+    config: RankerConfig,
+    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
+) -> Ranker:
     """Trains a ranker from scratch.
 
     Args:
@@ -23,6 +31,7 @@ def fit_ranker(title: str, item_embedding: CatalogueEmbedding, train: Examples, 
         item_embedding: turns item indices into vectors.
         train: the examples.
         config: see `RankerConfig`.
+        callbacks: of a method, such as `ResampledPieces`.
 
     Raises:
         TrainingError: the loss is no longer finite.
@@ -33,7 +42,8 @@ def fit_ranker(title: str, item_embedding: CatalogueEmbedding, train: Examples, 
     rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     ranker.compile(tf_keras.optimizers.Adam(rate))
     batches = training_batches(train, config.batch_size, config.seed)
-    ranker.fit(batches, epochs=config.epochs, verbose=0, callbacks=[ProgressBar(title, config.epochs)])
+    always = [FiniteLoss(), ProgressBar(title, config.epochs)]
+    ranker.fit(batches, epochs=config.epochs, verbose=0, callbacks=[*callbacks, *always])
     return ranker
 
 
