@@ -3,8 +3,9 @@
 Importing the package selects Keras 2 for the process, the Keras that TFRS works with.
 """
 
-from semid_tf import _keras2
+from semid_tf import _keras2, quiet
 
+quiet.quiet_start()
 _keras2.require_keras_2()
 
 from semid_tf.artifacts import (

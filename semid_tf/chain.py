@@ -52,7 +52,7 @@ from semid_tf.quantizer import (
     unique_rate,
 )
 from semid_tf.showcase import Showcase, choose_showcase
-from semid_tf.tokenization import SentencePieceTokenizer, train_sentencepiece
+from semid_tf.tokenization import PiecesAndCodes, SentencePieceTokenizer, train_sentencepiece
 from semid_tf.training import fit_ranker, score_examples
 from serving.check import score_in_bare_process, verify_export
 from serving.export import export_ranker
@@ -149,7 +149,9 @@ class Chain:
         """The RQ-VAE as a SavedModel, trained or given."""
         if self._given_quantizer:
             return self._given("quantizer", self._given_quantizer)
-        return self._make("quantizer", self.config.quantizer, (self.tables, self.examples), self._fill_quantizer)
+        return self._make(
+            "quantizer", self.config.quantizer, (self.tables, self.examples), self._fill_quantizer
+        )
 
     def _fill_quantizer(self, folder: Path) -> Made:
         embeddings, settings = self.items.embeddings, self.config.quantizer
@@ -182,10 +184,14 @@ class Chain:
     def item_table(self) -> ItemTable:
         """Items and their codes, in the order of the item table."""
         table = pq.read_table(self.codes.path / "codes", columns=["item_id", "codes"])
-        rows = item_indices(table["item_id"].to_numpy(zero_copy_only=False).astype(object), self.items.item_ids)
+        rows = item_indices(
+            table["item_id"].to_numpy(zero_copy_only=False).astype(object), self.items.item_ids
+        )
         if not rows.all():
             missing = self.items.item_ids[int(np.argmin(rows != 0))]
-            raise ArtifactError(f"{self.codes.path} has no codes for item {missing!r}; encode this catalogue anew.")
+            raise ArtifactError(
+                f"{self.codes.path} has no codes for item {missing!r}; encode this catalogue anew."
+            )
         codes = np.stack(table["codes"].to_numpy(zero_copy_only=False))[rows - 1]
         return ItemTable(self.items.item_ids, codes.astype(np.int32), self.saved_quantizer.code_space)
 
@@ -225,8 +231,8 @@ class Chain:
             self.items.item_ids,
             self.items.embeddings,
             self.item_table.codes,
-            SentencePieceTokenizer(self.item_table.code_space, model),
-            settings.sampling_alpha,
+            PiecesAndCodes(SentencePieceTokenizer(self.item_table.code_space, model)),
+            settings.piece_dropout,
             settings.table_rows,
             settings.seed,
         )
@@ -285,7 +291,9 @@ class Chain:
 
     def best_semantic_method(self) -> str:
         """The Semantic-ID method that ranks best on the validation examples of the training period."""
-        return max(SEMANTIC_METHODS, key=lambda method: self.rankers[method].manifest.metrics["auc_validation"])
+        return max(
+            SEMANTIC_METHODS, key=lambda method: self.rankers[method].manifest.metrics["auc_validation"]
+        )
 
     # Step 7: export
 
@@ -325,11 +333,16 @@ class Chain:
     def verification(self) -> Artifact:
         """What the export answers in a bare process: a user's top ten, and a brand-new item."""
         settings = {"title_column": self.config.data.title_column}
-        return self._make("verification", settings, (self.export, self.tables, self.examples), self._fill_verification)
+        return self._make(
+            "verification", settings, (self.export, self.tables, self.examples), self._fill_verification
+        )
 
     def _fill_verification(self, folder: Path) -> Made:
         requests = self._warmup_example().requests(self.item_table)
-        new = {"history": requests["rank_item_ids"]["history"], "candidate_embeddings": [[self.showcase.new_embedding]]}
+        new = {
+            "history": requests["rank_item_ids"]["history"],
+            "candidate_embeddings": [[self.showcase.new_embedding]],
+        }
         by_id = {"rank_item_ids": requests["rank_item_ids"]}
         answers = score_in_bare_process(self.export.path, by_id | {"rank_embeddings": new})
         figures = {
@@ -348,7 +361,10 @@ class Chain:
         rows = self.showcase.candidates[best]
         titles = self.items.titles(self.config.data.title_column)
         ids = self.items.item_ids
-        return [{"item_id": ids[r], "title": titles[r], "score": scores[b]} for r, b in zip(rows, best, strict=True)]
+        return [
+            {"item_id": ids[r], "title": titles[r], "score": scores[b]}
+            for r, b in zip(rows, best, strict=True)
+        ]
 
     @staticmethod
     def _new_item(answer: dict[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,6 @@ from typing import Any
 import click
 from rich.console import Console
 
-from semid_tf.quiet import quiet_start
-
-quiet_start()
-
 from semid_tf.chain import Chain
 from semid_tf.config import load_run_config
 from semid_tf.errors import SemidError
@@ -43,7 +39,9 @@ def _step(name: str, about: str, do: Callable[[Chain], Any]) -> None:
     @click.argument("config", metavar="CONFIG.toml")
     @click.option("--output", default="", help="Folder of the artifacts, instead of the one in the file.")
     @click.option("--quantizer", default="", help="A published quantizer to use instead of training one.")
-    @click.option("--codes", default="", help="Published codes, of that quantizer, to use instead of encoding.")
+    @click.option(
+        "--codes", default="", help="Published codes, of that quantizer, to use instead of encoding."
+    )
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
     def command(config: str, output: str, quantizer: str, codes: str, debug: bool) -> None:
         with _mistakes_in_one_line(debug):
@@ -56,7 +54,7 @@ def _step(name: str, about: str, do: Callable[[Chain], Any]) -> None:
 def _mistakes_in_one_line(debug: bool) -> Iterator[None]:
     try:
         yield
-    except SemidError as error:
+    except (SemidError, OSError) as error:
         if debug:
             raise
         click.echo(f"semid: error: {error}", err=True)

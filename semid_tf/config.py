@@ -162,19 +162,21 @@ class TokenizationConfig:
     Attributes:
         table_rows: rows of every hashed or learned table, the padding row 0 included, so that methods compare at equal size.
         sentencepiece_type: `bpe` or `unigram`.
-        sampling_alpha: how far segmentations are drawn at random while a ranker trains, see
-            `SentencePieceTokenizer.sample`; 0 = not at all.
+        piece_dropout: share of Semantic IDs that do without coarse SentencePiece pieces at any time while a
+            ranker trains, see `PieceDropout`.
         seed: fixes the random-SID control.
     """
 
     table_rows: int = 4096
     sentencepiece_type: str = "bpe"
-    sampling_alpha: float = 0.5
+    piece_dropout: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
         _at_least(self, 2, "table_rows")
-        _at_least(self, 0, "sampling_alpha", "seed")
+        _at_least(self, 0, "piece_dropout", "seed")
+        if self.piece_dropout > 1:
+            raise ConfigError(f"piece_dropout must be at most 1, got {self.piece_dropout}.")
         _one_of(self, "sentencepiece_type", ("bpe", "unigram"))
 
 
@@ -197,9 +199,9 @@ class RankerConfig:
     num_cross_layers: int = 2
     hidden_dims: tuple[int, ...] = (128, 64)
     dropout: float = 0.1
-    epochs: int = 3
+    epochs: int = 2
     batch_size: int = 512
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -16,8 +16,8 @@ from semid_tf.layers import (
     HashedEmbedding,
     SemanticEmbedding,
 )
-from semid_tf.tokenization import NgramTokenizer, PrefixTokenizer, SentencePieceTokenizer, Tokenizer
-from semid_tf.training import ResampledPieces
+from semid_tf.tokenization import NgramTokenizer, PiecesAndCodes, PrefixTokenizer, Tokenizer
+from semid_tf.training import PieceDropout
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Catalogue:
         embeddings: float32 [n, embedding_dim].
         codes: int32 [n, num_levels].
         sentencepiece: trained on the codes of interacted items.
-        sampling_alpha: of the segmentations drawn in training; 0 = always the plain one.
+        piece_dropout: share of Semantic IDs without coarse pieces in training.
         table_rows: rows of hashed tables.
         seed: of the random-SID control.
     """
@@ -37,8 +37,8 @@ class Catalogue:
     item_ids: np.ndarray
     embeddings: np.ndarray
     codes: np.ndarray
-    sentencepiece: SentencePieceTokenizer
-    sampling_alpha: float
+    sentencepiece: PiecesAndCodes
+    piece_dropout: float
     table_rows: int
     seed: int
 
@@ -49,12 +49,10 @@ Method = Callable[[Catalogue, RankerConfig], CatalogueEmbedding]
 def training_callbacks(
     name: str, catalogue: Catalogue, embedding: CatalogueEmbedding, seed: int
 ) -> list[tf_keras.callbacks.Callback]:
-    """What a method needs while its ranker trains: SentencePiece draws its segmentations anew."""
-    if name != "sentencepiece" or not catalogue.sampling_alpha:
+    """What a method needs while its ranker trains: SentencePiece leaves out coarse pieces at random."""
+    if name != "sentencepiece":
         return []
-    return [
-        ResampledPieces(embedding, catalogue.sentencepiece, catalogue.codes, catalogue.sampling_alpha, seed)
-    ]
+    return [PieceDropout(embedding, catalogue.sentencepiece, catalogue.codes, catalogue.piece_dropout, seed)]
 
 
 def tokenizer_of(name: str, catalogue: Catalogue) -> Tokenizer:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
+
+COMMAND = "semid"
 
 
 def quiet_start() -> None:
     """Imports TensorFlow and touches its devices with standard error closed to native code.
 
-    Does nothing if TF_CPP_MIN_LOG_LEVEL is set: whoever sets it wants to choose.
+    Only in the process of the command, and before any other import of TensorFlow: a program that uses the
+    library settles logs and devices itself. Does nothing if TF_CPP_MIN_LOG_LEVEL is set: whoever sets it
+    wants to choose.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if os.path.basename("".join(sys.argv[:1])) != COMMAND or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

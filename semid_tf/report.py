@@ -76,7 +76,9 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         f"codes in use {min(quantizer['code_usage']):.1%} at the emptiest level"
     )
     if tables["interactions_of_unknown_items"]:
-        console.print(f"{tables['interactions_of_unknown_items']:,} interactions name unknown items: left out")
+        console.print(
+            f"{tables['interactions_of_unknown_items']:,} interactions name unknown items: left out"
+        )
     for kind, path in summary["artifacts"].items():
         console.print(f"{kind:28} {path}", soft_wrap=True, highlight=False)
     console.print(f"{summary['seconds']:.0f} s", highlight=False)

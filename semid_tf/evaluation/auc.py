@@ -36,7 +36,9 @@ class _Ranked:
         self.order = np.argsort(scores, kind="stable")
         ordered = scores[self.order]
         self.positive = labels[self.order] > 0.5
-        self.first_of_ties = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else None
+        self.first_of_ties = (
+            np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else None
+        )
 
     def auc(self, weights: np.ndarray) -> float:
         if self.first_of_ties is None:

@@ -38,7 +38,9 @@ class ItemTable:
 
     def __post_init__(self) -> None:
         if len(self.item_ids) != len(self.codes):
-            raise DataError(f"{len(self.item_ids)} item_ids meet {len(self.codes)} rows of codes; both must agree.")
+            raise DataError(
+                f"{len(self.item_ids)} item_ids meet {len(self.codes)} rows of codes; both must agree."
+            )
         if len(self._index) != len(self.item_ids):
             raise DataError("item_ids must be unique; one of them occurs twice.")
         require_codes(self.codes, self.code_space)

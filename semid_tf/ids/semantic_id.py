@@ -50,7 +50,9 @@ def parse_semantic_ids(texts: Sequence[str], code_space: CodeSpace) -> np.ndarra
 def _parse(text: str, row: int, num_levels: int) -> list[int]:
     parts = text.split(SEPARATOR)
     if len(parts) != num_levels or not all(part.isascii() and part.isdigit() for part in parts):
-        raise CodesError(f"row {row}: {text!r} is no Semantic ID; {num_levels} numbers joined by '-' would be.")
+        raise CodesError(
+            f"row {row}: {text!r} is no Semantic ID; {num_levels} numbers joined by '-' would be."
+        )
     return [int(part) for part in parts]
 
 

@@ -63,7 +63,9 @@ class CatalogueEmbedding(tf_keras.layers.Layer):
         distinct, place = tf.unique(tf.reshape(item_index, [-1]))
         vectors = self.embedding(tf.gather(self.features, distinct))
         vectors *= tf.cast(distinct > 0, vectors.dtype)[:, None]
-        vectors = tf.reshape(tf.gather(vectors, place), tf.concat([tf.shape(item_index), [vectors.shape[-1]]], 0))
+        vectors = tf.reshape(
+            tf.gather(vectors, place), tf.concat([tf.shape(item_index), [vectors.shape[-1]]], 0)
+        )
         return tf.ensure_shape(vectors, (*item_index.shape, vectors.shape[-1]))
 
     def get_config(self) -> dict[str, Any]:

@@ -22,7 +22,9 @@ class DenseContentEmbedding(tf_keras.layers.Layer):
         super().__init__(**kwargs)
         self.dim, self.hidden_dims, self.seed = dim, tuple(hidden_dims), seed
         start = tf_keras.initializers.GlorotUniform(seed=seed)
-        self.hidden = [tf_keras.layers.Dense(width, "relu", kernel_initializer=start) for width in self.hidden_dims]
+        self.hidden = [
+            tf_keras.layers.Dense(width, "relu", kernel_initializer=start) for width in self.hidden_dims
+        ]
         self.projection = tf_keras.layers.Dense(dim, kernel_initializer=start, name="projection")
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -38,4 +40,8 @@ class DenseContentEmbedding(tf_keras.layers.Layer):
         return self.projection(embedding)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"dim": self.dim, "hidden_dims": list(self.hidden_dims), "seed": self.seed}
+        return super().get_config() | {
+            "dim": self.dim,
+            "hidden_dims": list(self.hidden_dims),
+            "seed": self.seed,
+        }

@@ -40,7 +40,8 @@ class Ranker(tfrs.Model):
         ]
         self.tower = tf_keras.Sequential(self._tower_layers(), name="tower")
         self.task = tfrs.tasks.Ranking(
-            loss=tf_keras.losses.BinaryCrossentropy(from_logits=True), metrics=[tf_keras.metrics.AUC(from_logits=True)]
+            loss=tf_keras.losses.BinaryCrossentropy(from_logits=True),
+            metrics=[tf_keras.metrics.AUC(from_logits=True)],
         )
         self({"history": tf.zeros((1, 1), tf.int32), "candidates": tf.zeros((1, 1), tf.int32)})
 

@@ -19,7 +19,9 @@ _CHUNK = 4096
 _JUDGED_ITEMS = 50_000
 
 
-def fit_rqvae(embeddings: np.ndarray, weights: np.ndarray | None = None, config: RQVAEConfig | None = None) -> RQVAE:
+def fit_rqvae(
+    embeddings: np.ndarray, weights: np.ndarray | None = None, config: RQVAEConfig | None = None
+) -> RQVAE:
     """Trains an RQ-VAE on content embeddings.
 
     Starts from weighted PCA and residual k-means, trains by Adam, and keeps the weights of the epoch
@@ -57,13 +59,17 @@ def _checked(
         raise DataError(f"embeddings have shape {list(embeddings.shape)}; [items, dimension] is needed.")
     weights = np.ones(len(embeddings), np.float32) if weights is None else np.asarray(weights, np.float32)
     if weights.shape != (len(embeddings),):
-        raise DataError(f"weights have shape {list(weights.shape)}; [{len(embeddings)}] is needed, one an item.")
+        raise DataError(
+            f"weights have shape {list(weights.shape)}; [{len(embeddings)}] is needed, one an item."
+        )
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise DataError("weights must be finite and not negative.")
     kept = weights > 0
     embeddings, weights = np.asarray(embeddings, np.float32)[kept], weights[kept]
     if len(embeddings) < config.codebook_size:
-        raise DataError(f"{len(embeddings)} items are too few for codebook_size {config.codebook_size}; lower it.")
+        raise DataError(
+            f"{len(embeddings)} items are too few for codebook_size {config.codebook_size}; lower it."
+        )
     if not np.isfinite(embeddings).all():
         row = int(np.flatnonzero(kept)[~np.isfinite(embeddings).all(axis=1)][0])
         raise DataError(f"embeddings[{row}] is not finite; remove or mend that item.")
@@ -80,7 +86,12 @@ def start_rqvae(embeddings: np.ndarray, weights: np.ndarray, config: RQVAEConfig
     inputs = (embeddings[rows] - standardization.mean) / standardization.scale
     axes = principal_axes(inputs, weights[rows], model.latent_dim)
     codebooks = residual_kmeans(
-        inputs @ axes, weights[rows], config.num_levels, config.codebook_size, config.kmeans_iterations, config.seed
+        inputs @ axes,
+        weights[rows],
+        config.num_levels,
+        config.codebook_size,
+        config.kmeans_iterations,
+        config.seed,
     )
     model.start(standardization, axes, codebooks)
     return model

@@ -58,7 +58,9 @@ class ResidualQuantizer(tf_keras.layers.Layer):
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Sum of the codewords of `codes`, int32 [n, num_levels]: float32 [n, dim]."""
-        words = [tf.gather(self.codebooks[level], codes[:, level]) for level in range(self.code_space.num_levels)]
+        words = [
+            tf.gather(self.codebooks[level], codes[:, level]) for level in range(self.code_space.num_levels)
+        ]
         return tf.add_n(words)
 
     def call(self, latent: tf.Tensor) -> Quantized:

@@ -34,9 +34,15 @@ class RQVAE(tf_keras.Model):
         self.config = config or RQVAEConfig()
         self.embedding_dim = embedding_dim
         self.latent_dim = min(self.config.latent_dim, embedding_dim)
-        self.encoder = LinearPlusMLP(self.latent_dim, self.config.hidden_dim, self.config.seed, name="encoder")
-        self.quantizer = ResidualQuantizer(self.config.num_levels, self.config.codebook_size, name="quantizer")
-        self.decoder = LinearPlusMLP(embedding_dim, self.config.hidden_dim, self.config.seed + 1, name="decoder")
+        self.encoder = LinearPlusMLP(
+            self.latent_dim, self.config.hidden_dim, self.config.seed, name="encoder"
+        )
+        self.quantizer = ResidualQuantizer(
+            self.config.num_levels, self.config.codebook_size, name="quantizer"
+        )
+        self.decoder = LinearPlusMLP(
+            embedding_dim, self.config.hidden_dim, self.config.seed + 1, name="decoder"
+        )
         self.mean = self.add_weight(name="mean", shape=(embedding_dim,), initializer="zeros", trainable=False)
         self.scale = self.add_weight(name="scale", shape=(), initializer="ones", trainable=False)
         self.idle_steps = self.add_weight(

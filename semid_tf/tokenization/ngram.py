@@ -41,7 +41,9 @@ class GroupTokenizer(Tokenizer):
         self._starts = [1 + sum(sizes[:i]) for i in range(len(sizes))]
         self.num_rows = num_rows or 1 + sum(sizes)
         if self.num_rows > _MOST_ROWS:
-            raise ConfigError(f"a direct table would need {self.num_rows} rows; give num_rows to hash into fewer.")
+            raise ConfigError(
+                f"a direct table would need {self.num_rows} rows; give num_rows to hash into fewer."
+            )
 
     def groups(self) -> list[range]:
         """The levels of each piece."""

@@ -43,31 +43,9 @@ class SentencePieceTokenizer(Tokenizer):
         self.num_rows = self._processor.vocab_size()
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
-        return self._pieces(codes)
-
-    def sample(self, codes: np.ndarray, alpha: float, seed: int) -> np.ndarray:
-        """Piece ids of a random segmentation; items of equal codes get the same one.
-
-        Args:
-            codes: int [n, num_levels].
-            alpha: of a BPE model, the share of merges left out (1 = single codes); of a unigram model, the
-                sharpness of its distribution over segmentations (0 = all alike).
-            seed: fixes the draw.
-
-        Returns:
-            int32 [n, num_pieces], 0 = padding.
-
-        Raises:
-            CodesError: a code is out of range.
-        """
-        require_codes(codes, self.code_space)
-        sentencepiece.set_random_generator_seed(seed)
-        return self._pieces(np.asarray(codes), enable_sampling=True, alpha=alpha, nbest_size=-1)
-
-    def _pieces(self, codes: np.ndarray, **how: Any) -> np.ndarray:
         distinct, place = np.unique(codes, axis=0, return_inverse=True)
         pieces = np.zeros((len(distinct), self.num_pieces), np.int32)
-        for row, ids in enumerate(self._processor.encode(code_texts(distinct, self.code_space).tolist(), **how)):
+        for row, ids in enumerate(self._processor.encode(code_texts(distinct, self.code_space).tolist())):
             pieces[row, : len(ids)] = ids
         return pieces[place.ravel()]
 
@@ -78,6 +56,11 @@ class SentencePieceTokenizer(Tokenizer):
         padded = pieces.to_tensor(PADDING, shape=(None, self.num_pieces))
         return tf.where(valid, padded, PADDING)
 
+    def single_codes(self) -> np.ndarray:
+        """The piece of each code alone: int32 [num_levels, codebook_size]."""
+        ids = self._processor.piece_to_id(list(alphabet(self.code_space)))
+        return np.array(ids, np.int32).reshape(self.code_space.num_levels, -1)
+
     def get_config(self) -> dict[str, Any]:
         model = base64.b64encode(self.model).decode("ascii")
         return {"code_space": dataclasses.asdict(self.code_space), "model": model}
@@ -85,6 +68,51 @@ class SentencePieceTokenizer(Tokenizer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Tokenizer:
         return cls(CodeSpace(**config["code_space"]), base64.b64decode(config["model"]))
+
+
+@tf_keras.saving.register_keras_serializable("semid_tf")
+class PiecesAndCodes(Tokenizer):
+    """The pieces of SentencePiece, and each code's own piece besides, where it is not one of them already.
+
+    Coarse pieces remember what is common to frequent items; the single codes generalise to new ones. Both are
+    rows of one table.
+
+    Args:
+        sentencepiece: gives the pieces.
+    """
+
+    def __init__(self, sentencepiece: SentencePieceTokenizer) -> None:
+        super().__init__()
+        self.sentencepiece, self.code_space = sentencepiece, sentencepiece.code_space
+        self.num_pieces, self.num_rows = 2 * self.code_space.num_levels, sentencepiece.num_rows
+        self._single = tf.constant(sentencepiece.single_codes().ravel())
+
+    def _encode(self, codes: np.ndarray) -> np.ndarray:
+        pieces, single = self.sentencepiece.encode(codes), self.encode_codes(codes)[:, : codes.shape[1]]
+        known = (single[:, :, None] == pieces[:, None, :]).any(axis=-1)
+        return np.concatenate([pieces, np.where(known, PADDING, single)], axis=1)
+
+    def encode_codes(self, codes: np.ndarray) -> np.ndarray:
+        """The single codes alone, no coarse pieces: int32 [n, num_pieces]."""
+        require_codes(codes, self.code_space)
+        single = self._single.numpy()[codes + self._starts()]
+        return np.pad(single, ((0, 0), (0, self.code_space.num_levels)))
+
+    def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
+        pieces, valid = self.sentencepiece.encode_in_graph(codes), self._valid(codes)
+        single = tf.gather(self._single, tf.where(valid, codes, 0) + self._starts())
+        known = tf.reduce_any(single[:, :, None] == pieces[:, None, :], axis=-1)
+        return tf.concat([pieces, tf.where(valid & ~known, single, PADDING)], axis=1)
+
+    def _starts(self) -> np.ndarray:
+        return np.arange(self.code_space.num_levels, dtype=np.int32) * self.code_space.codebook_size
+
+    def get_config(self) -> dict[str, Any]:
+        return {"sentencepiece": self.sentencepiece.get_config()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Tokenizer:
+        return cls(SentencePieceTokenizer.from_config(config["sentencepiece"]))
 
 
 def train_sentencepiece(

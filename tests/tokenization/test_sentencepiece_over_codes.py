@@ -156,54 +156,8 @@ def test_the_largest_code_space_in_use() -> None:
     np.testing.assert_array_equal(tokenizer.encode_in_graph(tf.constant(codes, tf.int32)), pieces)
 
 
-# Segmentations drawn at random
-
-
-def test_a_drawn_segmentation_spells_the_codes(
-    trained: sid.SentencePieceTokenizer, fitted_codes: np.ndarray
-) -> None:
-    vocabulary = words(trained)
-    drawn = trained.sample(fitted_codes, alpha=0.3, seed=1)
-    assert ["".join(vocabulary[i] for i in row if i) for row in drawn] == code_texts(
-        fitted_codes, SPACE
-    ).tolist()
-    assert not (drawn == 1).any()
-    assert (drawn != trained.encode(fitted_codes)).any()
-
-
-def test_one_seed_one_draw_and_equal_codes_alike(
-    trained: sid.SentencePieceTokenizer, fitted_codes: np.ndarray
-) -> None:
-    drawn = trained.sample(fitted_codes, 0.3, seed=1)
-    np.testing.assert_array_equal(trained.sample(fitted_codes, 0.3, seed=1), drawn)
-    assert (trained.sample(fitted_codes, 0.3, seed=2) != drawn).any()
-    of_codes = {tuple(codes): tuple(pieces) for codes, pieces in zip(fitted_codes, drawn, strict=True)}
-    assert all(of_codes[tuple(c)] == tuple(p) for c, p in zip(fitted_codes, drawn, strict=True))
-
-
-def test_a_draw_leaves_the_plain_segmentation_alone(
-    trained: sid.SentencePieceTokenizer, fitted_codes: np.ndarray
-) -> None:
-    before = trained.encode(fitted_codes)
-    trained.sample(fitted_codes, 0.9, seed=3)
-    np.testing.assert_array_equal(trained.encode(fitted_codes), before)
-
-
-@pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_bpe_without_dropout_is_plain_and_with_all_of_it_single_codes(
-    fitted_codes: np.ndarray, counts: np.ndarray, alpha: float
-) -> None:
-    tokenizer = sid.train_sentencepiece(fitted_codes, counts, SPACE, 160)
-    drawn = tokenizer.sample(fitted_codes, alpha, seed=0)
-    single = sid.train_sentencepiece(fitted_codes, counts, SPACE, 50)
-    lengths = (drawn > 0).sum(axis=1)
-    if alpha:
-        assert (lengths == 3).all()
-        assert single.num_rows == 50
-    else:
-        np.testing.assert_array_equal(drawn, tokenizer.encode(fitted_codes))
-
-
-def test_codes_out_of_range_are_not_drawn(trained: sid.SentencePieceTokenizer) -> None:
-    with pytest.raises(sid.CodesError, match="level 2 has codes 0 to 15"):
-        trained.sample(np.array([[0, 0, 16]]), 0.5, seed=0)
+def test_single_codes_are_the_pieces_of_the_alphabet(trained: sid.SentencePieceTokenizer) -> None:
+    vocabulary, characters = words(trained), alphabet(SPACE)
+    single = trained.single_codes()
+    assert single.shape == (3, 16)
+    assert [vocabulary[piece] for piece in single.ravel()] == list(characters)
