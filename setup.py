@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 setup(
     name="semid-tf",
     version="0.1.0",
-    description="Semantic IDs for recommenders in TensorFlow: RQ-VAE, Beam encoding, SentencePiece ranking, TF Serving",
+    description="Semantic IDs for TensorFlow recommenders: RQ-VAE, Beam, SentencePiece, TF Serving",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

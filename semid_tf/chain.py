@@ -1,4 +1,4 @@
-"""The whole chain, step by step; each step is an artifact that is made once and re-used while nothing changed.
+"""The whole chain; each step is an artifact that is made once and re-used while nothing changed.
 
     tables -> examples -> quantizer -> codes -> tokenizer -> rankers -> evaluations -> export -> verification
 
@@ -299,7 +299,7 @@ class Chain:
 
     @cached_property
     def export(self) -> Artifact:
-        """The best Semantic-ID ranker for TensorFlow Serving, checked in a bare process before it is published."""
+        """The best Semantic-ID ranker for TensorFlow Serving, checked in a bare process first."""
         method = self.best_semantic_method()
         parents = (self.rankers[method], self.tokenizer, self.codes, self.quantizer)
         root, config = self.store.root / "export", {"method": method}

@@ -160,7 +160,8 @@ class TokenizationConfig:
     """From codes to table rows.
 
     Attributes:
-        table_rows: rows of every hashed or learned table, the padding row 0 included, so that methods compare at equal size.
+        table_rows: rows of every hashed or learned table, the padding row 0 included, so that methods
+            compare at equal size.
         sentencepiece_type: `bpe` or `unigram`.
         piece_dropout: share of Semantic IDs that do without coarse SentencePiece pieces at any time while a
             ranker trains, see `PieceDropout`.

@@ -16,7 +16,7 @@ UNKNOWN = 0
 
 @dataclass(frozen=True)
 class ItemTable:
-    """Items in a fixed order. The index of an item is its row + 1; index 0 stands for padding and unknown items.
+    """Items in a fixed order. The index of an item is its row + 1; 0 stands for padding and unknown items.
 
     Attributes:
         item_ids: strings, object [n], each once.

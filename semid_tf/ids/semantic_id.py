@@ -64,11 +64,13 @@ def require_codes(codes: np.ndarray, code_space: CodeSpace) -> None:
     """
     if codes.ndim < 1 or codes.shape[-1] != code_space.num_levels:
         raise CodesError(
-            f"codes have shape {list(codes.shape)}; the last dimension must be {code_space.num_levels}, the levels."
+            f"codes have shape {list(codes.shape)}; the last dimension must be "
+            f"{code_space.num_levels}, the levels."
         )
     wrong = (codes < 0) | (codes >= code_space.codebook_size)
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise CodesError(
-            f"codes{list(place)} is {codes[place]}; level {place[-1]} has codes 0 to {code_space.codebook_size - 1}."
+            f"codes{list(place)} is {codes[place]}; level {place[-1]} has codes 0 to "
+            f"{code_space.codebook_size - 1}."
         )

@@ -31,7 +31,8 @@ class HistoryAttention(tf_keras.layers.Layer):
     """Attention of candidates to a history, by likeness and recency (in the manner of DIN, arXiv 1706.06978).
 
     Args:
-        recency_steps: so many latest places of a history have a weight of their own; older ones share the last.
+        recency_steps: so many latest places of a history have a weight of their own; older ones share
+            the last.
     """
 
     def __init__(self, recency_steps: int, **kwargs: Any) -> None:

@@ -10,7 +10,7 @@ from semid_tf.config import CodeSpace
 def normalized_mse(
     embeddings: np.ndarray, reconstructed: np.ndarray, weights: np.ndarray | None = None
 ) -> float:
-    """Squared error over variance, of [n, dim] and weights [n]: 0 = perfect, 1 = as good as the mean embedding.
+    """Squared error over variance, of [n, dim] and weights [n]: 0 = perfect, 1 = as the mean embedding.
 
     >>> normalized_mse(np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]]))
     1.0

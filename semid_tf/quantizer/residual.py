@@ -1,4 +1,4 @@
-"""The residual quantizer: a latent vector becomes one code a level, coarse to fine (Singh et al. 2024, sec. 3.1)."""
+"""The residual quantizer: one code a level, coarse to fine (Singh et al. 2024, sec. 3.1)."""
 
 from __future__ import annotations
 

@@ -107,7 +107,8 @@ class RQVAE(tf_keras.Model):
             losses, quantized = self.losses_of(embedding)
             loss = _weighted_mean(losses, weight)
         variables = self.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        gradients = tape.gradient(loss, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self._revive(quantized)
         return {"loss": loss / self.embedding_dim}
 

@@ -14,7 +14,7 @@ PADDING_CODE = -1
 
 
 class Tokenizer(tf.Module):
-    """Turns the codes of an item into piece ids, the rows of an embedding table (Singh et al. 2024, sec. 3.2).
+    """Turns the codes of an item into piece ids, rows of an embedding table (Singh et al. 2024, sec. 3.2).
 
     A `tf.Module`, so that what it needs in graph is saved with every model that holds it.
 

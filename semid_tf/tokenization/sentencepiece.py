@@ -1,4 +1,4 @@
-"""SentencePiece over codes: frequent code sequences become pieces of their own (Singh et al. 2024, sec. 3.2.2)."""
+"""SentencePiece over codes: frequent sequences become pieces of their own (Singh et al. 2024, sec. 3.2.2)."""
 
 from __future__ import annotations
 
