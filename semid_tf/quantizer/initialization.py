@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
+
+from semid_tf.quantizer.kmeans import weighted_kmeans
 
 
 class Standardization(NamedTuple):
@@ -37,11 +36,7 @@ def residual_kmeans(
     """Codebooks by k-means on what the earlier levels left: float32 [num_levels, codebook_size, dim]."""
     codebooks, residual = [], latent
     for level in range(num_levels):
-        model = KMeans(codebook_size, n_init=1, max_iter=iterations, random_state=seed + level)
-        with warnings.catch_warnings():
-            # Fewer different residuals than codes: the spare codes are revived in training.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(residual, sample_weight=weights)
-        codebooks.append(model.cluster_centers_)
-        residual = residual - codebooks[-1][model.labels_]
-    return np.stack(codebooks).astype(np.float32)
+        centres, nearest = weighted_kmeans(residual, weights, codebook_size, iterations, seed + level)
+        codebooks.append(centres)
+        residual = residual - centres[nearest]
+    return np.stack(codebooks)
