@@ -91,12 +91,13 @@ from semid_tf.quantizer import (
 )
 from semid_tf.tokenization import (
     NgramTokenizer,
+    PiecesAndCodes,
     PrefixTokenizer,
     SentencePieceTokenizer,
     Tokenizer,
     train_sentencepiece,
 )
-from semid_tf.training import fit_ranker, score_examples
+from semid_tf.training import PieceDropout, fit_ranker, score_examples
 
 __all__ = [
     "RQVAE",
@@ -121,7 +122,9 @@ __all__ = [
     "Made",
     "Manifest",
     "NgramTokenizer",
+    "PieceDropout",
     "PieceEmbedding",
+    "PiecesAndCodes",
     "PrefixTokenizer",
     "ProvenanceError",
     "Quantized",

@@ -10,6 +10,8 @@ from tqdm import tqdm
 
 from semid_tf.errors import TrainingError
 
+_SHOWN = ("loss", "normalized_mse")
+
 
 class ProgressBar(tf_keras.callbacks.Callback):
     """One bar over all steps of a `fit`, with the latest figures.
@@ -35,7 +37,7 @@ class ProgressBar(tf_keras.callbacks.Callback):
         self.bar.update()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.bar.set_postfix({name: f"{value:.4f}" for name, value in (logs or {}).items()})
+        self.bar.set_postfix({name: f"{(logs or {})[name]:.4f}" for name in _SHOWN if name in (logs or {})})
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.bar.close()

@@ -20,7 +20,7 @@ class Tokenizer(tf.Module):
 
     Attributes:
         code_space: the range of the codes.
-        num_pieces: piece ids of each item; shorter ones are padded with 0 at the end.
+        num_pieces: piece ids of each item; where it has fewer, the others are 0.
         num_rows: rows of the table, the padding row 0 included; piece ids lie in [0, num_rows).
     """
 

@@ -78,6 +78,7 @@ TOKENIZERS: dict[str, Callable[[], sid.Tokenizer]] = {
     "PrefixTokenizer": lambda: sid.PrefixTokenizer(SPACE),
     "PrefixTokenizer hashed": lambda: sid.PrefixTokenizer(SPACE, num_rows=17),
     "SentencePieceTokenizer": sentencepiece,
+    "PiecesAndCodes": lambda: sid.PiecesAndCodes(sentencepiece()),
     "SentencePieceTokenizer unigram": lambda: sentencepiece("unigram"),
 }
 

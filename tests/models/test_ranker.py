@@ -46,17 +46,7 @@ def scores(ranker: sid.Ranker, history: np.ndarray, candidates: np.ndarray) -> n
 
 def numpy_scores(ranker: sid.Ranker, history: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """The same from the weights alone."""
-    table = ranker.item_embedding.embedding.table.numpy().astype(np.float64)
-    pieces = ranker.item_embedding.features.numpy()
-    weights = reference.Weights(
-        (table[pieces] * (pieces > 0)[..., None]).sum(axis=1),
-        ranker.attention.interest_recency.numpy(),
-        ranker.attention.match_recency.numpy(),
-        float(ranker.attention.match_scale),
-        [tuple(weight.numpy() for weight in cross.weights) for cross in ranker.crosses],
-        [tuple(weight.numpy() for weight in layer.weights) for layer in ranker.tower.layers if layer.weights],
-    )
-    return reference.logits(weights, history, candidates)
+    return reference.logits(reference.weights_of(ranker), history, candidates)
 
 
 @pytest.mark.parametrize(

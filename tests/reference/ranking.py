@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,20 @@ class Weights(NamedTuple):
     match_scale: float
     crosses: Layers
     tower: Layers
+
+
+def weights_of(ranker: Any) -> Weights:
+    """The weights of a ranker over pieces."""
+    table = ranker.item_embedding.embedding.table.numpy().astype(np.float64)
+    pieces = ranker.item_embedding.features.numpy()
+    return Weights(
+        (table[pieces] * (pieces > 0)[..., None]).sum(axis=1),
+        ranker.attention.interest_recency.numpy(),
+        ranker.attention.match_recency.numpy(),
+        float(ranker.attention.match_scale),
+        [tuple(weight.numpy() for weight in cross.weights) for cross in ranker.crosses],
+        [tuple(weight.numpy() for weight in layer.weights) for layer in ranker.tower.layers if layer.weights],
+    )
 
 
 def logits(weights: Weights, history: np.ndarray, candidates: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from reference import ranking as reference
 
 import semid_tf as sid
 from serving.warmup import WarmupExample
@@ -94,16 +95,13 @@ def call(module: object, signature: str, inputs: dict[str, np.ndarray]) -> dict[
 
 def numpy_scores(parts: Parts, history: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """Probabilities for one user, from piece ids [h, p] and [c, p], in plain NumPy and float64."""
+    weights = reference.weights_of(parts.ranker)
     table = parts.ranker.item_embedding.embedding.table.numpy().astype(np.float64)
     table[0] = 0
-    vectors = table[candidates].sum(axis=1)
-    user = table[history].sum(axis=1).mean(axis=0) if len(history) else np.zeros(RANKER.dim)
-    users = np.broadcast_to(user, vectors.shape)
-    start = crossed = np.concatenate([users, vectors, users * vectors], axis=1)
-    for cross in parts.ranker.crosses:
-        kernel, bias = (weight.numpy() for weight in cross.weights)
-        crossed = start * (crossed @ kernel + bias) + crossed
-    layers = [weight.numpy() for weight in parts.ranker.tower.weights]
-    for kernel, bias in zip(layers[:-2:2], layers[1:-2:2], strict=True):
-        crossed = np.maximum(crossed @ kernel + bias, 0)
-    return 1 / (1 + np.exp(-(crossed @ layers[-2] + layers[-1])[:, 0]))
+    vectors = np.concatenate(
+        [np.zeros((1, RANKER.dim)), table[history].sum(axis=1), table[candidates].sum(axis=1)]
+    )
+    seen = np.arange(len(history)) + 1
+    shown = np.arange(len(candidates)) + 1 + len(history)
+    logits = reference.logits(weights._replace(items=vectors), seen[None, :], shown[None, :])[0]
+    return 1 / (1 + np.exp(-logits))

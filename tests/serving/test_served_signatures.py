@@ -148,9 +148,9 @@ def test_history_is_embedded_once_however_many_candidates(quantizer: sid.SavedQu
             return super().call(piece_ids)
 
     class CountingRanker(sid.Ranker):
-        def user_vector(self, history_vectors: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+        def user(self, history_vectors: tf.Tensor, known: tf.Tensor) -> Any:
             averaged.assign_add(tf.size(known))
-            return super().user_vector(history_vectors, known)
+            return super().user(history_vectors, known)
 
     of = parts("unigram", quantizer)
     catalogue = ranker_of(of.tokenizer.encode(of.items.codes), of.tokenizer.num_rows, CountingEmbedding)
