@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import tf_keras
@@ -26,7 +27,9 @@ class ProgressBar(tf_keras.callbacks.Callback):
         self.title, self.epochs = title, epochs
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.bar = tqdm(desc=self.title, unit="step", total=None, dynamic_ncols=True)
+        # Into a log file only a line now and then.
+        pause = 0.2 if sys.stderr.isatty() else 20.0
+        self.bar = tqdm(desc=self.title, unit="step", dynamic_ncols=True, mininterval=pause)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         steps = self.params.get("steps")

@@ -26,7 +26,9 @@ def auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = Non
         scores: [n].
         weights: not negative, [n]; None = all alike.
     """
-    return _Ranked(labels, scores).auc(np.ones(len(labels)) if weights is None else weights)
+    ranked = _Ranked(labels, scores)
+    weights = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
+    return ranked.auc(weights[ranked.order])
 
 
 class _Ranked:
@@ -34,21 +36,19 @@ class _Ranked:
 
     def __init__(self, labels: np.ndarray, scores: np.ndarray) -> None:
         self.order = np.argsort(scores, kind="stable")
-        ordered = scores[self.order]
-        self.positive = labels[self.order] > 0.5
-        self.first_of_ties = (
-            np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else None
-        )
+        ordered, positive = scores[self.order], labels[self.order] > 0.5
+        self.negative = (~positive).astype(np.float64)
+        self.positives = np.flatnonzero(positive)
+        self.first_of_tie = np.searchsorted(ordered, ordered[positive], side="left")
+        self.past_tie = np.searchsorted(ordered, ordered[positive], side="right")
 
     def auc(self, weights: np.ndarray) -> float:
-        if self.first_of_ties is None:
-            return float("nan")
-        ordered = weights[self.order].astype(np.float64)
-        positive = np.add.reduceat(np.where(self.positive, ordered, 0.0), self.first_of_ties)
-        negative = np.add.reduceat(np.where(self.positive, 0.0, ordered), self.first_of_ties)
-        pairs = positive.sum() * negative.sum()
-        below = np.cumsum(negative) - negative / 2
-        return float((positive * below).sum() / pairs) if pairs else float("nan")
+        """AUC under weights, float64 [n], in the order of the scores."""
+        below = np.concatenate([[0.0], np.cumsum(weights * self.negative)])
+        beaten = (below[self.first_of_tie] + below[self.past_tie]) / 2
+        own = weights[self.positives]
+        pairs = own.sum() * below[-1]
+        return float(own @ beaten / pairs) if pairs else float("nan")
 
 
 def bootstrap_auc(
@@ -70,7 +70,9 @@ def bootstrap_auc(
     ranked = _Ranked(labels, scores)
     random = np.random.default_rng(seed)
     distinct, dense = np.unique(users, return_inverse=True)
-    drawn = [ranked.auc(random.poisson(1.0, len(distinct))[dense]) for _ in range(samples)]
+    dense = dense[ranked.order]
+    counts = (random.poisson(1.0, len(distinct)).astype(np.float64) for _ in range(samples))
+    drawn = [ranked.auc(count[dense]) for count in counts]
     tail = (1 - confidence) / 2
     finite = [value for value in drawn if np.isfinite(value)]
     low, high = np.quantile(finite, [tail, 1 - tail]) if finite else (float("nan"), float("nan"))
