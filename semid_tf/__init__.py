@@ -97,7 +97,7 @@ from semid_tf.tokenization import (
     Tokenizer,
     train_sentencepiece,
 )
-from semid_tf.training import PieceDropout, fit_ranker, score_examples
+from semid_tf.training import CoarseDropout, fit_ranker, score_examples
 
 __all__ = [
     "RQVAE",
@@ -105,6 +105,7 @@ __all__ = [
     "ArtifactError",
     "ArtifactStore",
     "CatalogueEmbedding",
+    "CoarseDropout",
     "CodeSpace",
     "CodesError",
     "ConfigError",
@@ -122,7 +123,6 @@ __all__ = [
     "Made",
     "Manifest",
     "NgramTokenizer",
-    "PieceDropout",
     "PieceEmbedding",
     "PiecesAndCodes",
     "PrefixTokenizer",

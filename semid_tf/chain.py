@@ -232,7 +232,7 @@ class Chain:
             self.items.embeddings,
             self.item_table.codes,
             PiecesAndCodes(SentencePieceTokenizer(self.item_table.code_space, model)),
-            settings.piece_dropout,
+            settings.coarse_dropout,
             settings.table_rows,
             settings.seed,
         )

@@ -163,21 +163,21 @@ class TokenizationConfig:
         table_rows: rows of every hashed or learned table, the padding row 0 included, so that methods
             compare at equal size.
         sentencepiece_type: `bpe` or `unigram`.
-        piece_dropout: share of Semantic IDs that do without coarse SentencePiece pieces at any time while a
-            ranker trains, see `PieceDropout`.
+        coarse_dropout: share of Semantic IDs that do without coarse SentencePiece pieces at any time while a
+            ranker trains, see `CoarseDropout`.
         seed: fixes the random-SID control.
     """
 
     table_rows: int = 4096
     sentencepiece_type: str = "bpe"
-    piece_dropout: float = 0.5
+    coarse_dropout: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
         _at_least(self, 2, "table_rows")
-        _at_least(self, 0, "piece_dropout", "seed")
-        if self.piece_dropout > 1:
-            raise ConfigError(f"piece_dropout must be at most 1, got {self.piece_dropout}.")
+        _at_least(self, 0, "coarse_dropout", "seed")
+        if self.coarse_dropout > 1:
+            raise ConfigError(f"coarse_dropout must be at most 1, got {self.coarse_dropout}.")
         _one_of(self, "sentencepiece_type", ("bpe", "unigram"))
 
 
@@ -191,6 +191,7 @@ class RankerConfig:
         num_cross_layers: DCN-v2 cross layers.
         hidden_dims: widths of the MLP.
         dropout: share of units dropped in training before the cross layers and in the MLP.
+        piece_dropout: share of an item's pieces left out in training, see `PieceEmbedding`.
         epochs, batch_size, learning_rate: of Adam; a batch counts positives.
         seed: fixes start and order.
     """
@@ -200,6 +201,7 @@ class RankerConfig:
     num_cross_layers: int = 2
     hidden_dims: tuple[int, ...] = (128, 64)
     dropout: float = 0.1
+    piece_dropout: float = 0.0
     epochs: int = 2
     batch_size: int = 512
     learning_rate: float = 3e-3
@@ -207,9 +209,10 @@ class RankerConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "dim", "recency_steps", "epochs", "batch_size")
-        _at_least(self, 0, "num_cross_layers", "dropout", "learning_rate", "seed")
-        if not self.dropout < 1:
-            raise ConfigError(f"dropout must lie in [0, 1), got {self.dropout}.")
+        _at_least(self, 0, "num_cross_layers", "dropout", "piece_dropout", "learning_rate", "seed")
+        for name in ("dropout", "piece_dropout"):
+            if not getattr(self, name) < 1:
+                raise ConfigError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
         for width in self.hidden_dims:
             if width < 1:
                 raise ConfigError(f"hidden_dims must all be at least 1, got {list(self.hidden_dims)}.")

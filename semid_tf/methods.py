@@ -17,7 +17,7 @@ from semid_tf.layers import (
     SemanticEmbedding,
 )
 from semid_tf.tokenization import NgramTokenizer, PiecesAndCodes, PrefixTokenizer, Tokenizer
-from semid_tf.training import PieceDropout
+from semid_tf.training import CoarseDropout
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Catalogue:
         embeddings: float32 [n, embedding_dim].
         codes: int32 [n, num_levels].
         sentencepiece: trained on the codes of interacted items.
-        piece_dropout: share of Semantic IDs without coarse pieces in training.
+        coarse_dropout: share of Semantic IDs without coarse pieces in training.
         table_rows: rows of hashed tables.
         seed: of the random-SID control.
     """
@@ -38,7 +38,7 @@ class Catalogue:
     embeddings: np.ndarray
     codes: np.ndarray
     sentencepiece: PiecesAndCodes
-    piece_dropout: float
+    coarse_dropout: float
     table_rows: int
     seed: int
 
@@ -52,7 +52,9 @@ def training_callbacks(
     """What a method needs while its ranker trains: SentencePiece leaves out coarse pieces at random."""
     if name != "sentencepiece":
         return []
-    return [PieceDropout(embedding, catalogue.sentencepiece, catalogue.codes, catalogue.piece_dropout, seed)]
+    return [
+        CoarseDropout(embedding, catalogue.sentencepiece, catalogue.codes, catalogue.coarse_dropout, seed)
+    ]
 
 
 def tokenizer_of(name: str, catalogue: Catalogue) -> Tokenizer:
@@ -90,7 +92,7 @@ def _random_sid(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbeddin
 
 
 def _of_codes(tokenizer: Tokenizer, codes: np.ndarray, config: RankerConfig) -> CatalogueEmbedding:
-    layer = SemanticEmbedding(tokenizer, config.dim, config.seed)
+    layer = SemanticEmbedding(tokenizer, config.dim, config.seed, config.piece_dropout)
     return CatalogueEmbedding.of(tokenizer.encode(codes), layer.pieces)
 
 

@@ -31,7 +31,7 @@ def fit_ranker(
         item_embedding: turns item indices into vectors.
         train: the examples.
         config: see `RankerConfig`.
-        callbacks: of a method, such as `PieceDropout`.
+        callbacks: of a method, such as `CoarseDropout`.
 
     Raises:
         TrainingError: the loss is no longer finite.

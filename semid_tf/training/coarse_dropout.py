@@ -13,7 +13,7 @@ from semid_tf.tokenization import PiecesAndCodes
 _EVERY_STEPS = 50
 
 
-class PieceDropout(tf_keras.callbacks.Callback):
+class CoarseDropout(tf_keras.callbacks.Callback):
     """Takes the coarse pieces away from a share of the Semantic IDs, others every few steps; none at the end.
 
     A coarse piece absorbs what its items have in common, and the single codes under it would hardly be

@@ -8,7 +8,7 @@ import tf_keras
 
 import semid_tf as sid
 from semid_tf.tokenization import PiecesAndCodes
-from semid_tf.training import PieceDropout
+from semid_tf.training import CoarseDropout
 
 SPACE = sid.CodeSpace(3, 8)
 CONFIG = sid.RankerConfig(dim=4, hidden_dims=(4,), epochs=2, batch_size=8)
@@ -55,7 +55,7 @@ def watched(
         tokenizer.encode(codes), sid.PieceEmbedding(tokenizer.num_rows, CONFIG.dim)
     )
     watch = Watch(embedding)
-    dropout = PieceDropout(embedding, tokenizer, codes, request.param, seed=0)
+    dropout = CoarseDropout(embedding, tokenizer, codes, request.param, seed=0)
     return request.param, sid.fit_ranker("fit", embedding, examples, CONFIG, [dropout, watch]), watch.seen
 
 
@@ -101,7 +101,7 @@ def test_one_seed_one_ranker(codes: np.ndarray, tokenizer: PiecesAndCodes, examp
     def fit(seed: int) -> list[np.ndarray]:
         pieces = sid.PieceEmbedding(tokenizer.num_rows, CONFIG.dim)
         embedding = sid.CatalogueEmbedding.of(tokenizer.encode(codes), pieces)
-        dropout = PieceDropout(embedding, tokenizer, codes, 0.5, seed)
+        dropout = CoarseDropout(embedding, tokenizer, codes, 0.5, seed)
         return sid.fit_ranker("fit", embedding, examples, CONFIG, [dropout]).get_weights()
 
     first, second, other = fit(0), fit(0), fit(1)
