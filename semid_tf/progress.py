@@ -40,7 +40,8 @@ class ProgressBar(tf_keras.callbacks.Callback):
         self.bar.update()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.bar.set_postfix({name: f"{(logs or {})[name]:.4f}" for name in _SHOWN if name in (logs or {})})
+        figures = logs or {}
+        self.bar.set_postfix({name: f"{figures[name]:.4f}" for name in _SHOWN if name in figures})
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.bar.close()

@@ -109,9 +109,6 @@ def _schedule(count: int, config: RQVAEConfig) -> tf_keras.optimizers.schedules.
 
 
 def _batches(embeddings: np.ndarray, weights: np.ndarray, config: RQVAEConfig) -> tf.data.Dataset:
-    def order() -> tf.data.Dataset:
-        return tf.data.Dataset.range(len(embeddings)).shuffle(len(embeddings), config.seed)
-
     def take(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         batch, weight = tf.numpy_function(
             lambda index: (embeddings[index], weights[index]), [rows], (tf.float32, tf.float32)
@@ -120,7 +117,8 @@ def _batches(embeddings: np.ndarray, weights: np.ndarray, config: RQVAEConfig) -
         weight.set_shape((None,))
         return batch, weight, weight
 
-    return order().batch(config.batch_size).map(take).prefetch(tf.data.AUTOTUNE)
+    rows = tf.data.Dataset.range(len(embeddings)).shuffle(len(embeddings), config.seed)
+    return rows.batch(config.batch_size).map(take).prefetch(tf.data.AUTOTUNE)
 
 
 class KeepBest(tf_keras.callbacks.Callback):

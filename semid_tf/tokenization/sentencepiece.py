@@ -88,7 +88,7 @@ class PiecesAndCodes(Tokenizer):
         self._single = tf.constant(sentencepiece.single_codes().ravel())
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
-        pieces, single = self.sentencepiece.encode(codes), self.encode_codes(codes)[:, : codes.shape[1]]
+        pieces, single = self.sentencepiece.encode(codes), self._single.numpy()[codes + self._starts()]
         known = (single[:, :, None] == pieces[:, None, :]).any(axis=-1)
         return np.concatenate([pieces, np.where(known, PADDING, single)], axis=1)
 
