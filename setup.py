@@ -26,6 +26,7 @@ setup(
         "apache-beam>=2.77,<2.78",
         "numpy>=2.0,<3",
         "pyarrow>=18",
+        "scipy>=1.11",
         "scikit-learn>=1.5",
         "rich>=13",
         "tqdm>=4.66",

@@ -72,6 +72,7 @@ from semid_tf.layers import (
     HashedEmbedding,
     PieceEmbedding,
     SemanticEmbedding,
+    content_start,
 )
 from semid_tf.models import Ranker
 from semid_tf.quantizer import (
@@ -146,6 +147,7 @@ __all__ = [
     "code_counts",
     "code_usage",
     "complete_journey",
+    "content_start",
     "drop_unknown",
     "embed_texts",
     "fingerprint",

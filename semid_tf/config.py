@@ -191,7 +191,6 @@ class RankerConfig:
         num_cross_layers: DCN-v2 cross layers.
         hidden_dims: widths of the MLP.
         dropout: share of units dropped in training before the cross layers and in the MLP.
-        piece_dropout: share of an item's pieces left out in training, see `PieceEmbedding`.
         epochs, batch_size, learning_rate: of Adam; a batch counts positives.
         seed: fixes start and order.
     """
@@ -201,7 +200,6 @@ class RankerConfig:
     num_cross_layers: int = 2
     hidden_dims: tuple[int, ...] = (128, 64)
     dropout: float = 0.1
-    piece_dropout: float = 0.0
     epochs: int = 2
     batch_size: int = 512
     learning_rate: float = 3e-3
@@ -209,10 +207,9 @@ class RankerConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "dim", "recency_steps", "epochs", "batch_size")
-        _at_least(self, 0, "num_cross_layers", "dropout", "piece_dropout", "learning_rate", "seed")
-        for name in ("dropout", "piece_dropout"):
-            if not getattr(self, name) < 1:
-                raise ConfigError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
+        _at_least(self, 0, "num_cross_layers", "dropout", "learning_rate", "seed")
+        if not self.dropout < 1:
+            raise ConfigError(f"dropout must lie in [0, 1), got {self.dropout}.")
         for width in self.hidden_dims:
             if width < 1:
                 raise ConfigError(f"hidden_dims must all be at least 1, got {list(self.hidden_dims)}.")

@@ -15,6 +15,7 @@ from semid_tf.layers import (
     DenseContentEmbedding,
     HashedEmbedding,
     SemanticEmbedding,
+    content_start,
 )
 from semid_tf.tokenization import NgramTokenizer, PiecesAndCodes, PrefixTokenizer, Tokenizer
 from semid_tf.training import CoarseDropout
@@ -79,7 +80,12 @@ def _dense(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
 
 def _semantic(name: str) -> Method:
     def embedding(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
-        return _of_codes(tokenizer_of(name, catalogue), catalogue.codes, config)
+        tokenizer = tokenizer_of(name, catalogue)
+        semantic = _of_codes(tokenizer, catalogue.codes, config)
+        piece_ids = semantic.features.numpy()[1:]
+        start = content_start(piece_ids, catalogue.embeddings, tokenizer.num_rows, config.dim)
+        semantic.embedding.table.assign(start)
+        return semantic
 
     return embedding
 
@@ -92,7 +98,7 @@ def _random_sid(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbeddin
 
 
 def _of_codes(tokenizer: Tokenizer, codes: np.ndarray, config: RankerConfig) -> CatalogueEmbedding:
-    layer = SemanticEmbedding(tokenizer, config.dim, config.seed, config.piece_dropout)
+    layer = SemanticEmbedding(tokenizer, config.dim, config.seed)
     return CatalogueEmbedding.of(tokenizer.encode(codes), layer.pieces)
 
 

@@ -37,7 +37,7 @@ AT_LEAST_ZERO = {
     sid.DataConfig: ["max_train_positives", "max_test_positives", "seed"],
     sid.RQVAEConfig: ["commitment_weight", "item_weight_power", "learning_rate", "seed"],
     sid.TokenizationConfig: ["coarse_dropout", "seed"],
-    sid.RankerConfig: ["num_cross_layers", "dropout", "piece_dropout", "learning_rate", "seed"],
+    sid.RankerConfig: ["num_cross_layers", "dropout", "learning_rate", "seed"],
     sid.EvaluationConfig: ["seed"],
 }
 NEEDED = {sid.CodeSpace: {"num_levels": 2, "codebook_size": 8}, sid.DataConfig: FILES}
@@ -63,7 +63,6 @@ OTHERS = [
     ),
     (sid.TokenizationConfig, {"coarse_dropout": 1.5}, "coarse_dropout must be at most 1, got 1.5."),
     (sid.RankerConfig, {"dropout": 1.0}, "dropout must lie in [0, 1), got 1.0."),
-    (sid.RankerConfig, {"piece_dropout": 1.0}, "piece_dropout must lie in [0, 1), got 1.0."),
     (sid.RankerConfig, {"dropout": float("nan")}, "dropout must be at least 0, got nan."),
     (sid.RankerConfig, {"learning_rate": float("nan")}, "learning_rate must be at least 0, got nan."),
     (sid.RankerConfig, {"hidden_dims": (8, 0)}, "hidden_dims must all be at least 1, got [8, 0]."),

@@ -1,6 +1,7 @@
 """Keras layers that turn items into vectors."""
 
 from semid_tf.layers.catalogue import CatalogueEmbedding
+from semid_tf.layers.content_start import content_start
 from semid_tf.layers.dense_content import DenseContentEmbedding
 from semid_tf.layers.hashed import HashedEmbedding
 from semid_tf.layers.pieces import PieceEmbedding
@@ -12,4 +13,5 @@ __all__ = [
     "HashedEmbedding",
     "PieceEmbedding",
     "SemanticEmbedding",
+    "content_start",
 ]

@@ -23,15 +23,12 @@ class SemanticEmbedding(tf_keras.layers.Layer):
         tokenizer: the adaptation.
         dim: of the vectors.
         seed: fixes the start.
-        dropout: share of an item's pieces left out in training, see `PieceEmbedding`.
     """
 
-    def __init__(
-        self, tokenizer: Tokenizer, dim: int, seed: int = 0, dropout: float = 0.0, **kwargs: Any
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, dim: int, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.tokenizer, self.dim, self.seed = tokenizer, dim, seed
-        self.pieces = PieceEmbedding(tokenizer.num_rows, dim, seed, dropout, name="pieces")
+        self.pieces = PieceEmbedding(tokenizer.num_rows, dim, seed, name="pieces")
         self.pieces.build((None, tokenizer.num_pieces))
 
     def call(self, codes: tf.Tensor) -> tf.Tensor:
@@ -43,8 +40,7 @@ class SemanticEmbedding(tf_keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         tokenizer = tf_keras.saving.serialize_keras_object(self.tokenizer)
-        start = {"seed": self.seed, "dropout": self.pieces.dropout}
-        return super().get_config() | {"tokenizer": tokenizer, "dim": self.dim} | start
+        return super().get_config() | {"tokenizer": tokenizer, "dim": self.dim, "seed": self.seed}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SemanticEmbedding:
