@@ -98,7 +98,7 @@ class ItemCodes:
         moved = known[(self.codes[rows[known]] != newer.codes[known]).any(axis=1)]
         if len(moved):
             row = int(moved[0])
-            before, now = (format_semantic_id(codes) for codes in (self.codes[rows[row]], newer.codes[row]))
+            before, now = map(format_semantic_id, (self.codes[rows[row]], newer.codes[row]))
             raise CodesError(
                 f"item {newer.item_ids[row]!r} is published as {before}, but is {now} now; pass the published "
                 "codes when new ones are given."
