@@ -100,8 +100,8 @@ class ItemCodes:
             row = int(moved[0])
             before, now = map(format_semantic_id, (self.codes[rows[row]], newer.codes[row]))
             raise CodesError(
-                f"item {newer.item_ids[row]!r} is published as {before}, but is {now} now; pass the published "
-                "codes when new ones are given."
+                f"item {newer.item_ids[row]!r} is published as {before}, but is {now} now; pass the "
+                "published codes when new ones are given."
             )
         new = rows < 0
         return ItemCodes(

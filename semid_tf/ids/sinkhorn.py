@@ -15,7 +15,7 @@ from semid_tf.ids.tuples import tuple_numbers
 _LOWEST_PRICE = 1e-250  # where more items meet than all slots hold, prices fall without end
 
 
-def balanced_codes(distances: np.ndarray, temperature: float = 0.05, iterations: int = 100) -> np.ndarray:
+def balanced_codes(distances: np.ndarray, temperature: float = 0.02, iterations: int = 100) -> np.ndarray:
     """Codes of a batch such that all codes are used about equally often, at little more distance.
 
     Sinkhorn's iterations find the plan whose rows weigh 1 / n and whose columns weigh 1 / K; each row takes
@@ -56,7 +56,7 @@ def balanced_candidates(
     candidates: np.ndarray,
     distances: np.ndarray,
     capacity: int = 1,
-    temperature: float = 0.05,
+    temperature: float = 0.02,
     iterations: int = 50,
 ) -> np.ndarray:
     """Puts the candidates of each item into the order of a plan in which no Semantic ID is overfull.

@@ -81,7 +81,7 @@ def quality_of(item_ids: np.ndarray, codes: np.ndarray, code_space: CodeSpace) -
     """
     if len(item_ids) != len(codes) or not len(codes):
         raise DataError(
-            f"{len(item_ids)} item_ids meet {len(codes)} rows of codes; both must agree, at least 1."
+            f"{len(item_ids)} item_ids meet {len(codes)} rows of codes; both must agree, and be at least 1."
         )
     require_codes(codes, code_space)
     numbers = tuple_numbers(codes)

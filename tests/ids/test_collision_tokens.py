@@ -81,7 +81,8 @@ def test_more_items_than_tokens_are_named() -> None:
     items = items_of(["d", "b", "c", "a"], [[1, 2], [1, 2], [0, 0], [1, 2]])
     assert sid.add_collision_tokens(items, 3).codes[:, -1].max() == 2
     message = (
-        "items with codes 1-2, such as 'd', need 3 tokens, but there are 2; raise num_tokens, or relocate first."
+        "items with codes 1-2, such as 'd', need 3 tokens, but there are 2; raise num_tokens, "
+        "or relocate first."
     )
     with pytest.raises(sid.CodesError, match=f"^{re.escape(message)}$"):
         sid.add_collision_tokens(items, 2)

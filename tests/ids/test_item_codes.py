@@ -54,7 +54,9 @@ def test_extended_by_what_is_new(world: World) -> None:
 
 
 def test_extended_refuses_what_moved() -> None:
-    message = "item 'b' is published as 1-2, but is 1-3 now; pass the published codes when new ones are given."
+    message = (
+        "item 'b' is published as 1-2, but is 1-3 now; pass the published codes when new ones are given."
+    )
     with pytest.raises(sid.CodesError, match=f"^{re.escape(message)}$"):
         items_of(["a", "b"], [[0, 0], [1, 2]]).extended(items_of(["b"], [[1, 3]]))
 
@@ -84,10 +86,10 @@ def test_what_is_refused(ids: list, codes: np.ndarray, message: str) -> None:
 
 
 def test_files_that_hold_something_else(tmp_path: Path) -> None:
-    with pytest.raises(sid.ArtifactError, match="missing.parquet holds no item codes; give a file"):
+    with pytest.raises(sid.ArtifactError, match=r"missing\.parquet holds no item codes; give a file"):
         sid.ItemCodes.load(tmp_path / "missing.parquet")
     pq.write_table(pa.table({"item_id": ["a"]}), tmp_path / "x.parquet")
-    with pytest.raises(sid.ArtifactError, match="x.parquet holds no item codes; give a file"):
+    with pytest.raises(sid.ArtifactError, match=r"x\.parquet holds no item codes; give a file"):
         sid.ItemCodes.load(tmp_path / "x.parquet")
 
 

@@ -22,7 +22,7 @@ class World(NamedTuple):
 
 @st.composite
 def worlds(draw: st.DrawFn, max_items: int = 24) -> World:
-    """Up to `max_items` items with codes [n, 2] in [0, 3) x [0, 5), and k of 5 candidates, the own code first."""
+    """Up to `max_items` items, codes [n, 2] in [0, 3) x [0, 5), and k of 5 candidates, the own code first."""
     names = draw(st.lists(st.text("aäB1🧀", min_size=1, max_size=3), unique=True, max_size=max_items))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     width = draw(st.integers(1, SIZE))
