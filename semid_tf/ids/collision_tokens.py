@@ -47,11 +47,11 @@ def add_collision_tokens(items: ItemCodes, num_tokens: int, published: ItemCodes
     rows = published.rows_of(items.item_ids)
     codes = np.empty((len(items), items.num_levels + 1), np.int32)
     codes[rows >= 0] = published.codes[rows[rows >= 0]]
-    order = items.id_order()
+    order = items.id_order
     new = order[rows[order] < 0]
     codes[new, :-1] = items.codes[new]
     codes[new, -1] = _free_tokens(published.codes, items.codes[new])
-    result = ItemCodes(items.item_ids, codes, items.quantizer or published.quantizer)
+    result = items.with_codes(codes, items.quantizer or published.quantizer)
     _require_room(result, num_tokens)
     return result
 

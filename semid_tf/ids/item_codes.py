@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +67,18 @@ class ItemCodes:
         """Row of each item: int32 [n], -1 for unknown ones."""
         return item_indices(self.item_ids, item_ids) - np.int32(1)
 
+    @cached_property
     def id_order(self) -> np.ndarray:
-        """Rows in the order of their item ids (by code points): int64 [n]. It is the same for any order of
-        the rows, so whatever goes by it is too."""
+        """Rows in the order of their item ids, by code points: int64 [n]. What goes by it is the same for any
+        order of the rows."""
         return pc.sort_indices(_text(self.item_ids)).to_numpy().astype(np.int64)
+
+    def with_codes(self, codes: np.ndarray, quantizer: str) -> ItemCodes:
+        """The same items with other codes, int32 [n, num_levels], none negative."""
+        other = copy.copy(self)
+        # The ids were checked and perhaps sorted; both take longer than most of what is done with codes.
+        other.__dict__.update(codes=codes, quantizer=quantizer)
+        return other
 
     def require_quantizer_of(self, published: ItemCodes) -> None:
         """Refuses codes of another quantizer where both are known.

@@ -67,7 +67,7 @@ def relocate(
     require_levels(published, items.num_levels, "the published codes have")
     items.require_quantizer_of(published)
     rows = published.rows_of(items.item_ids)
-    order = items.id_order()
+    order = items.id_order
     new = order[rows[order] < 0]
     codes = items.codes.astype(np.int32)
     codes[rows >= 0] = published.codes[rows[rows >= 0]]
@@ -76,9 +76,7 @@ def relocate(
     unplaced[new] = placed < 0
     codes[new, -1] = np.where(placed < 0, items.codes[new, -1], placed)
     moved = codes[:, -1] != items.codes[:, -1]
-    return Relocation(
-        ItemCodes(items.item_ids, codes, items.quantizer or published.quantizer), moved, unplaced
-    )
+    return Relocation(items.with_codes(codes, items.quantizer or published.quantizer), moved, unplaced)
 
 
 def _require_candidates(items: ItemCodes, candidates: np.ndarray) -> None:

@@ -86,7 +86,7 @@ def balanced_candidates(
             f"distances have shape {list(distances.shape)}, candidates {list(candidates.shape)}; both must "
             f"be [{len(items)}, k]."
         )
-    order = items.id_order()
+    order = items.id_order
     weights = np.exp(_log_weights(distances[order], temperature))
     plan = weights * _prices(weights, _slots(items.codes[order], candidates[order]), capacity, iterations)
     ranks = np.empty(candidates.shape, np.int64)

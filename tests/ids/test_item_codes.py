@@ -39,7 +39,7 @@ def test_the_file_can_be_read_by_others(tmp_path: Path) -> None:
 @given(worlds())
 def test_id_order_is_that_of_sorted(world: World) -> None:
     ids = world.items.item_ids
-    assert ids[world.items.id_order()].tolist() == sorted(ids.tolist())
+    assert ids[world.items.id_order].tolist() == sorted(ids.tolist())
 
 
 @given(worlds())
