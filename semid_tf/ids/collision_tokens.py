@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from semid_tf.errors import CodesError
-from semid_tf.ids.item_codes import ItemCodes, require_levels
+from semid_tf.ids.item_codes import ItemCodes
+from semid_tf.ids.published import standing
 from semid_tf.ids.semantic_id import format_semantic_id
 from semid_tf.ids.tuples import places_in_runs, tuple_numbers
 
@@ -40,25 +41,13 @@ def add_collision_tokens(items: ItemCodes, num_tokens: int, published: ItemCodes
             Semantic ID; the levels do not fit.
         ProvenanceError: `published` is of another quantizer.
     """
-    if published is None:
-        published = _nothing(items)
-    require_levels(published, items.num_levels + 1, "the codes and a token have")
-    items.require_quantizer_of(published)
-    rows = published.rows_of(items.item_ids)
-    codes = np.empty((len(items), items.num_levels + 1), np.int32)
-    codes[rows >= 0] = published.codes[rows[rows >= 0]]
-    order = items.id_order
-    new = order[rows[order] < 0]
+    before = standing(items, published, items.num_levels + 1, "the codes and a token have")
+    codes, new = before.codes, before.new
     codes[new, :-1] = items.codes[new]
-    codes[new, -1] = _free_tokens(published.codes, items.codes[new])
-    result = items.with_codes(codes, items.quantizer or published.quantizer)
+    codes[new, -1] = _free_tokens(before.published.codes, items.codes[new])
+    result = items.with_codes(codes, before.quantizer)
     _require_room(result, num_tokens)
     return result
-
-
-def _nothing(items: ItemCodes) -> ItemCodes:
-    codes = np.zeros((0, items.num_levels + 1), np.int32)
-    return ItemCodes(np.zeros(0, object), codes, items.quantizer)
 
 
 def _free_tokens(published: np.ndarray, new: np.ndarray) -> np.ndarray:

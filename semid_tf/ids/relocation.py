@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from semid_tf.errors import CodesError, ConfigError
-from semid_tf.ids.item_codes import ItemCodes, require_levels
+from semid_tf.ids.item_codes import ItemCodes
+from semid_tf.ids.published import standing
 from semid_tf.ids.tuples import places_in_runs, tuple_numbers
 
-_CELLS = 2**22  # of the table of one block: 16 MB
+_CELLS = 2**22  # of the table of one block: 32 MB
 
 
 class Relocation(NamedTuple):
@@ -19,8 +20,8 @@ class Relocation(NamedTuple):
 
     Attributes:
         items: their codes now.
-        moved: bool [n], the last code is another than the quantizer's.
-        unplaced: bool [n], found no room and kept the quantizer's code: it shares a full Semantic ID.
+        moved: bool [n], the codes are others than the quantizer's.
+        unplaced: bool [n], a new item that found no room and kept the quantizer's codes, a full Semantic ID.
     """
 
     items: ItemCodes
@@ -62,21 +63,15 @@ def relocate(
     _require_candidates(items, candidates)
     if capacity < 1:
         raise ConfigError(f"capacity must be at least 1, got {capacity}.")
-    if published is None:
-        published = ItemCodes(items.item_ids[:0], items.codes[:0], items.quantizer)
-    require_levels(published, items.num_levels, "the published codes have")
-    items.require_quantizer_of(published)
-    rows = published.rows_of(items.item_ids)
-    order = items.id_order
-    new = order[rows[order] < 0]
-    codes = items.codes.astype(np.int32)
-    codes[rows >= 0] = published.codes[rows[rows >= 0]]
-    placed = _place(published.codes, items.codes, candidates, new, capacity)
+    before = standing(items, published, items.num_levels, "the published codes have")
+    codes, new = before.codes, before.new
+    placed = _place(before.published.codes, items.codes, candidates, new, capacity)
     unplaced = np.zeros(len(items), bool)
     unplaced[new] = placed < 0
+    codes[new, :-1] = items.codes[new, :-1]
     codes[new, -1] = np.where(placed < 0, items.codes[new, -1], placed)
-    moved = codes[:, -1] != items.codes[:, -1]
-    return Relocation(items.with_codes(codes, items.quantizer or published.quantizer), moved, unplaced)
+    moved = (codes != items.codes).any(axis=1)
+    return Relocation(items.with_codes(codes, before.quantizer), moved, unplaced)
 
 
 def _require_candidates(items: ItemCodes, candidates: np.ndarray) -> None:

@@ -106,7 +106,8 @@ def _prices(weights: np.ndarray, slots: np.ndarray, capacity: int, iterations: i
 
 def _slots(codes: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """Dense numbers of the full Semantic IDs that the items could have: int64 [n, k]."""
-    numbers = tuple_numbers(codes[:, :-1])[:, None] * (int(candidates.max(initial=0)) + 1) + candidates
+    prefixes = np.unique(tuple_numbers(codes[:, :-1]), return_inverse=True)[1]
+    numbers = prefixes[:, None] * (int(candidates.max(initial=0)) + 1) + candidates
     return np.unique(numbers, return_inverse=True)[1].reshape(candidates.shape)
 
 

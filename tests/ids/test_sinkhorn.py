@@ -104,6 +104,16 @@ def test_who_has_another_good_choice_leaves() -> None:
     assert by_id(sid.relocate(items, balanced).items) == {"a": (5, 1), "b": (5, 0)}
 
 
+def test_items_under_different_prefixes_of_88_bits_do_not_meet() -> None:
+    """In 64 bits the first level would be lost, and the items would crowd one code."""
+    codes = np.full((4, 8), 2047, np.int32)
+    codes[:, 0] = np.arange(4)
+    candidates = np.tile(np.array([[2047, 5]], np.int32), (4, 1))
+    found = sid.balanced_candidates(items_of(list("abcd"), codes), candidates, np.array([[0.0, 1e-6]] * 4))
+    np.testing.assert_array_equal(found, candidates)
+    assert not sid.relocate(items_of(list("abcd"), codes), found).moved.any()
+
+
 def test_far_more_items_than_room_stays_finite() -> None:
     names = [f"{row:04d}" for row in range(600)]
     items = items_of(names, np.zeros((600, 2)))
