@@ -27,6 +27,7 @@ setup(
         "numpy>=2.0,<3",
         "pyarrow>=18",
         "scikit-learn>=1.5",
+        "scipy>=1.13",
         "rich>=13",
         "tqdm>=4.66",
         "click>=8.1",
