@@ -28,6 +28,7 @@ setup(
         "pyarrow>=18",
         "scipy>=1.11",
         "scikit-learn>=1.5",
+        "scipy>=1.13",
         "rich>=13",
         "tqdm>=4.66",
         "click>=8.1",

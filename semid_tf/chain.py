@@ -43,13 +43,12 @@ from semid_tf.methods import METHODS, SEMANTIC_METHODS, Catalogue, tokenizer_of,
 from semid_tf.models import Ranker
 from semid_tf.quantizer import (
     SavedQuantizer,
-    code_usage,
+    collapse_warnings,
     fit_rqvae,
     load_quantizer,
     normalized_mse,
-    perplexity,
+    quality_of,
     save_quantizer,
-    unique_rate,
 )
 from semid_tf.showcase import Showcase, choose_showcase
 from semid_tf.tokenization import PiecesAndCodes, SentencePieceTokenizer, train_sentencepiece
@@ -374,12 +373,12 @@ class Chain:
         """How good the Semantic IDs of the catalogue are."""
         table = self.item_table
         restored = self.saved_quantizer.decode(table.codes)
-        return {
-            "normalized_mse": normalized_mse(self.items.embeddings, restored),
-            "unique_rate": unique_rate(table.codes),
-            "code_usage": code_usage(table.codes, table.code_space),
-            "perplexity": perplexity(table.codes, table.code_space),
-        }
+        found = quality_of(table.item_ids, table.codes, table.code_space)
+        warnings = collapse_warnings(found.code_usage, found.perplexity, table.code_space, found.items)
+        for line in warnings:
+            self.say(f"warning: {line}")
+        error = {"normalized_mse": normalized_mse(self.items.embeddings, restored)}
+        return error | found.plain() | {"warnings": warnings}
 
     def _given(self, kind: str, folder: str) -> Artifact:
         artifact = open_artifact(folder, kind)

@@ -6,10 +6,12 @@ import json
 import shutil
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
@@ -252,6 +254,37 @@ def test_a_step_asked_for_alone_uses_its_parents(run: Run) -> None:
     assert set(steps(result.stdout)) == set(STEPS[:5])
     quality = semid("quality", run.config)
     assert json.loads(quality.stdout.splitlines()[-1]) == run.summary["quantizer"]
+
+
+def test_quality_is_that_of_the_codes_on_disk(run: Run) -> None:
+    rows = pq.read_table(run.artifact("codes") / "codes").to_pylist()
+    counts = Counter(row["semantic_id"] for row in rows)
+    quality = run.summary["quantizer"]
+    assert quality["items"] == len(rows) == NUM_ITEMS
+    assert quality["distinct_ids"] == len(counts)
+    assert quality["unique_rate"] == len(counts) / NUM_ITEMS
+    assert quality["colliding_rate"] == sum(size for size in counts.values() if size > 1) / NUM_ITEMS
+    assert quality["codes_used"] == [len({row["codes"][level] for row in rows}) for level in range(2)]
+    sizes = sorted((size for size in counts.values() if size > 1), reverse=True)
+    assert [group["size"] for group in quality["largest_groups"]] == sizes[:10]
+    largest = quality["largest_groups"][0]
+    members = sorted(row["item_id"] for row in rows if row["semantic_id"] == largest["semantic_id"])
+    assert largest["item_ids"] == members[:3]
+    assert quality["warnings"] == []
+
+
+def test_quality_warns_of_collapse(tmp_path: Path) -> None:
+    """Three different embeddings cannot use sixteen codes."""
+    items = sid.synthetic_items(100, 8, seed=0)
+    few = pa.table({"item_id": items.item_ids, "embedding": items.embeddings[np.arange(100) % 3].tolist()})
+    interactions = sid.synthetic_interactions(items, 40, 10, seed=0)
+    sid.write_tables(tmp_path, sid.items_from_table(few), interactions)
+    result = semid("quality", write_config(tmp_path / "run.toml", tmp_path, tmp_path / "out"))
+    assert result.exit_code == 0, result.stderr
+    quality = json.loads(result.stdout.splitlines()[-1])
+    assert quality["distinct_ids"] <= 3
+    assert quality["warnings"][0].startswith(f"level 0 has collapsed: {quality['codes_used'][0]} of 16 codes")
+    assert f"warning: {quality['warnings'][0]}" in result.stdout
 
 
 def test_given_artifacts_are_used(run: Run, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from semid_tf.config import CodeSpace
+from semid_tf.ids import level_sizes, tuple_numbers
 
 
 def normalized_mse(
@@ -22,18 +23,51 @@ def normalized_mse(
     return float(np.average(errors, weights=weights) / variance) if variance else float("nan")
 
 
+def items_per_id(codes: np.ndarray) -> np.ndarray:
+    """Items of each Semantic ID in use, codes int [n, num_levels]: int64 [distinct], in order of codes.
+
+    >>> items_per_id(np.array([[2, 3], [0, 1], [0, 1], [2, 4]])).tolist()
+    [2, 1, 1]
+    """
+    return np.unique(tuple_numbers(codes), return_counts=True)[1]
+
+
 def unique_rate(codes: np.ndarray) -> float:
     """Different code tuples for each item, codes int [n, num_levels]: in (0, 1].
 
     >>> unique_rate(np.array([[0, 1], [0, 1], [2, 3], [2, 4]]))
     0.75
     """
-    return len(np.unique(codes, axis=0)) / len(codes)
+    return len(items_per_id(codes)) / len(codes)
+
+
+def colliding_rate(codes: np.ndarray) -> float:
+    """Share of the items whose Semantic ID another item has too, codes int [n, num_levels]: in [0, 1].
+
+    >>> colliding_rate(np.array([[0, 1], [0, 1], [2, 3], [2, 4]]))
+    0.5
+    """
+    sizes = items_per_id(codes)
+    return float(sizes[sizes > 1].sum() / len(codes))
+
+
+def gini(sizes: np.ndarray) -> float:
+    """How unevenly things are spread over groups, sizes [m], not negative: in [0, 1); 0 = all groups alike.
+
+    Half the mean difference between two groups, over the mean size.
+
+    >>> gini(np.array([1, 1, 4]))
+    0.3333333333333333
+    """
+    ordered = np.sort(np.asarray(sizes, np.float64))
+    ranks = 2 * np.arange(1, len(ordered) + 1) - len(ordered) - 1
+    return float((ranks * ordered).sum() / (len(ordered) * ordered.sum()))
 
 
 def code_counts(codes: np.ndarray, code_space: CodeSpace) -> np.ndarray:
-    """Items that have each code: int64 [num_levels, codebook_size]."""
-    return np.stack([np.bincount(level, minlength=code_space.codebook_size) for level in codes.T])
+    """Items that have each code: int64 [num_levels, codes of the largest level], 0 beyond a smaller level."""
+    most = max(level_sizes(code_space))
+    return np.stack([np.bincount(level, minlength=most) for level in codes.T])
 
 
 def code_usage(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
@@ -42,7 +76,8 @@ def code_usage(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
     >>> code_usage(np.array([[0, 1], [0, 3]]), CodeSpace(2, 4))
     [0.25, 0.5]
     """
-    return (code_counts(codes, code_space) > 0).mean(axis=1).tolist()
+    used = (code_counts(codes, code_space) > 0).sum(axis=1)
+    return (used / level_sizes(code_space)).tolist()
 
 
 def perplexity(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
