@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import tomllib
+import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,22 +50,63 @@ def _one_of(config: Any, name: str, choices: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class CodeSpace:
-    """The shape of a Semantic ID: `num_levels` codes, each in `[0, codebook_size)`, coarsest first.
+    """The shape of a Semantic ID: `num_levels` codes, coarsest first, each from 0 to its level's size - 1.
 
     >>> CodeSpace(num_levels=3, codebook_size=256).num_codes
     768
+    >>> CodeSpace(num_levels=3, codebook_size=(256, 128, 64)).starts
+    (0, 256, 384)
+
+    Attributes:
+        num_levels: codes of a Semantic ID.
+        codebook_size: codes to choose from at a level: one size for all, or one a level. Sizes that are all
+            alike are the one size: `CodeSpace(2, (8, 8)) == CodeSpace(2, 8)`.
     """
 
     num_levels: int
-    codebook_size: int
+    codebook_size: int | tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "num_levels", "codebook_size")
+        _at_least(self, 1, "num_levels")
+        object.__setattr__(self, "codebook_size", _one_size_or_many(self.num_levels, self.codebook_size))
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Codes to choose from, one number a level."""
+        size = self.codebook_size
+        return size if isinstance(size, tuple) else (size,) * self.num_levels
+
+    @property
+    def largest(self) -> int:
+        """The size of the largest level: as wide are tables with one row a level."""
+        return max(self.codebook_sizes)
 
     @property
     def num_codes(self) -> int:
         """Codes over all levels together."""
-        return self.num_levels * self.codebook_size
+        return sum(self.codebook_sizes)
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where each level begins when all codes stand in one row."""
+        return tuple(itertools.accumulate(self.codebook_sizes[:-1], initial=0))
+
+
+def _one_size_or_many(num_levels: int, sizes: Any) -> int | tuple[int, ...]:
+    if not isinstance(sizes, list | tuple):
+        _at_least_one("codebook_size", sizes, sizes)
+        return sizes
+    if len(sizes) != num_levels:
+        raise ConfigError(
+            f"codebook_size gives {len(sizes)} sizes for {num_levels} levels; give one a level or one size."
+        )
+    _at_least_one("codebook_size", min(sizes), list(sizes))
+    return sizes[0] if len(set(sizes)) == 1 else tuple(sizes)
+
+
+def _at_least_one(name: str, least: Any, shown: Any) -> None:
+    if not least >= 1:
+        raise ConfigError(f"{name} must be at least 1, got {shown}.")
 
 
 @dataclass(frozen=True)
@@ -116,7 +159,8 @@ class RQVAEConfig:
 
     Attributes:
         num_levels: codes of a Semantic ID.
-        codebook_size: codes to choose from at each level.
+        codebook_size: codes to choose from at each level: one size, or a list of one a level, such as the
+            halving 2048, 1024, 512 (PLUM, arXiv 2510.07784).
         latent_dim: dimension in which residuals are quantized; the embedding's where that is smaller.
         hidden_dim: width of the hidden layer of encoder and decoder.
         commitment_weight: weight of the commitment loss (beta, .25 in the paper).
@@ -130,7 +174,7 @@ class RQVAEConfig:
     """
 
     num_levels: int = 4
-    codebook_size: int = 256
+    codebook_size: int | tuple[int, ...] = 256
     latent_dim: int = 128
     hidden_dim: int = 256
     commitment_weight: float = 0.25
@@ -147,7 +191,7 @@ class RQVAEConfig:
         _at_least(self, 1, "latent_dim", "hidden_dim", "kmeans_items", "kmeans_iterations")
         _at_least(self, 1, "revive_after_steps", "epochs", "batch_size")
         _at_least(self, 0, "commitment_weight", "item_weight_power", "learning_rate", "seed")
-        self.code_space  # noqa: B018 - checks levels and codes
+        object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
 
     @property
     def code_space(self) -> CodeSpace:
@@ -303,8 +347,10 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise ConfigError(f"{where} must be a table, got {value!r}.")
         return from_table(typing.cast(type, kind), value, f"{where}.")
+    if isinstance(kind, types.UnionType):
+        return _convert(value, _member(kind, value), where)
     if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             raise ConfigError(f"{where} must be a list, got {value!r}.")
         return tuple(_convert(v, typing.get_args(kind)[0], f"{where}[{i}]") for i, v in enumerate(value))
     if kind is float and type(value) is int:
@@ -312,3 +358,9 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
     if type(value) is not kind:
         raise ConfigError(f"{where} must be of type {kind.__name__}, got {value!r}.")
     return value
+
+
+def _member(union: types.UnionType, value: Any) -> Any:
+    """The kind of a union that a value is meant for: a list for a tuple, anything else for the other."""
+    lists = isinstance(value, list | tuple)
+    return next(kind for kind in typing.get_args(union) if (typing.get_origin(kind) is tuple) == lists)

@@ -66,9 +66,9 @@ def _checked(
         raise DataError("weights must be finite and not negative.")
     kept = weights > 0
     embeddings, weights = np.asarray(embeddings, np.float32)[kept], weights[kept]
-    if len(embeddings) < config.codebook_size:
+    if len(embeddings) < config.code_space.largest:
         raise DataError(
-            f"{len(embeddings)} items are too few for codebook_size {config.codebook_size}; lower it."
+            f"{len(embeddings)} items are too few for codebook_size {config.code_space.largest}; lower it."
         )
     if not np.isfinite(embeddings).all():
         row = int(np.flatnonzero(kept)[~np.isfinite(embeddings).all(axis=1)][0])

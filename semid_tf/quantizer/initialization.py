@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from semid_tf.config import CodeSpace
 from semid_tf.quantizer.kmeans import weighted_kmeans
 
 
@@ -31,12 +32,18 @@ def principal_axes(inputs: np.ndarray, weights: np.ndarray, latent_dim: int) -> 
 
 
 def residual_kmeans(
-    latent: np.ndarray, weights: np.ndarray, num_levels: int, codebook_size: int, iterations: int, seed: int
+    latent: np.ndarray,
+    weights: np.ndarray,
+    num_levels: int,
+    codebook_size: int | tuple[int, ...],
+    iterations: int,
+    seed: int,
 ) -> np.ndarray:
-    """Codebooks by k-means on what the earlier levels left: float32 [num_levels, codebook_size, dim]."""
-    codebooks, residual = [], latent
-    for level in range(num_levels):
-        centres, nearest = weighted_kmeans(residual, weights, codebook_size, iterations, seed + level)
-        codebooks.append(centres)
+    """Codebooks by k-means on what the earlier levels left: float32 [num_levels, largest codebook, dim]."""
+    space, residual = CodeSpace(num_levels, codebook_size), latent
+    codebooks = np.zeros((num_levels, space.largest, latent.shape[1]), np.float32)
+    for level, size in enumerate(space.codebook_sizes):
+        centres, nearest = weighted_kmeans(residual, weights, size, iterations, seed + level)
+        codebooks[level, :size] = centres
         residual = residual - centres[nearest]
-    return np.stack(codebooks)
+    return codebooks

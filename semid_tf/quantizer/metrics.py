@@ -32,8 +32,8 @@ def unique_rate(codes: np.ndarray) -> float:
 
 
 def code_counts(codes: np.ndarray, code_space: CodeSpace) -> np.ndarray:
-    """Items that have each code: int64 [num_levels, codebook_size]."""
-    return np.stack([np.bincount(level, minlength=code_space.codebook_size) for level in codes.T])
+    """Items that have each code: int64 [num_levels, largest codebook]; 0 behind a smaller level."""
+    return np.stack([np.bincount(level, minlength=code_space.largest) for level in codes.T])
 
 
 def code_usage(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
@@ -42,7 +42,8 @@ def code_usage(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
     >>> code_usage(np.array([[0, 1], [0, 3]]), CodeSpace(2, 4))
     [0.25, 0.5]
     """
-    return (code_counts(codes, code_space) > 0).mean(axis=1).tolist()
+    used = (code_counts(codes, code_space) > 0).sum(axis=1)
+    return (used / np.array(code_space.codebook_sizes)).tolist()
 
 
 def perplexity(codes: np.ndarray, code_space: CodeSpace) -> list[float]:

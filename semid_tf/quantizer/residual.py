@@ -31,22 +31,28 @@ class ResidualQuantizer(tf_keras.layers.Layer):
 
     r_1 = z; c_l = argmin_k ||r_l - e_l,k||; r_{l+1} = r_l - sg[e_l,c_l]. Subtracting the codeword as a
     constant lets the gradient of every level's commitment reach the encoder.
+
+    The weight `codebooks` is float32 [num_levels, largest codebook, dim].
     """
 
-    def __init__(self, num_levels: int, codebook_size: int, **kwargs: Any) -> None:
+    def __init__(self, num_levels: int, codebook_size: int | tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.code_space = CodeSpace(num_levels, codebook_size)
 
     def build(self, input_shape: tf.TensorShape) -> None:
         space = self.code_space
         self.codebooks = self.add_weight(
-            name="codebooks", shape=(space.num_levels, space.codebook_size, int(input_shape[-1]))
+            name="codebooks", shape=(space.num_levels, space.largest, int(input_shape[-1]))
         )
         super().build(input_shape)
 
+    def codebook(self, level: int) -> tf.Tensor:
+        """The codewords of a level, float32 [codebook_sizes[level], dim]; what is behind them is unused."""
+        return self.codebooks[level, : self.code_space.codebook_sizes[level]]
+
     def folded(self) -> list[tf.Tensor]:
         """The codebooks as `nearest_codes` takes them, one a level."""
-        return [fold_codebook(self.codebooks[level]) for level in range(self.code_space.num_levels)]
+        return [fold_codebook(self.codebook(level)) for level in range(self.code_space.num_levels)]
 
     def encode(self, latent: tf.Tensor, folded: list[tf.Tensor] | None = None) -> tf.Tensor:
         """Codes of `latent`, float32 [n, dim]: int32 [n, num_levels]; ties go to the lowest index."""

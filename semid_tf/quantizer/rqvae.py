@@ -47,7 +47,7 @@ class RQVAE(tf_keras.Model):
         self.scale = self.add_weight(name="scale", shape=(), initializer="ones", trainable=False)
         self.idle_steps = self.add_weight(
             name="idle_steps",
-            shape=(self.config.num_levels, self.config.codebook_size),
+            shape=(self.code_space.num_levels, self.code_space.largest),
             initializer="zeros",
             dtype=tf.int32,
             trainable=False,
@@ -118,11 +118,12 @@ class RQVAE(tf_keras.Model):
 
     def _revive(self, quantized: Quantized) -> None:
         """Moves each code that was idle too long onto a random residual of its level (SoundStream's rule)."""
-        levels, size = self.config.num_levels, self.config.codebook_size
+        levels, size = self.code_space.num_levels, self.code_space.largest
         places = tf.reshape(quantized.codes + size * tf.range(levels), [-1])
         counts = tf.reshape(tf.math.bincount(places, minlength=levels * size), (levels, size))
         idle = tf.where(counts > 0, 0, self.idle_steps + 1)
-        dead = idle >= self.config.revive_after_steps
+        exists = tf.sequence_mask(self.code_space.codebook_sizes, size)
+        dead = exists & (idle >= self.config.revive_after_steps)
         self.idle_steps.assign(tf.where(dead, 0, idle))
         places_of_dead = tf.cast(tf.where(dead), tf.int32)
         rows = tf.random.uniform((tf.shape(places_of_dead)[0],), 0, tf.shape(quantized.codes)[0], tf.int32)
