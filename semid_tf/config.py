@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import math
 import tomllib
 import types
 import typing
@@ -40,6 +41,12 @@ def _share(config: Any, *names: str) -> None:
         value = getattr(config, name)
         if not 0 < value < 1:
             raise ConfigError(f"{name} must lie between 0 and 1, got {value}.")
+
+
+def _above_zero(config: Any, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ConfigError(f"{name} must be above 0, got {getattr(config, name)}.")
 
 
 def _one_of(config: Any, name: str, choices: tuple[str, ...]) -> None:
@@ -168,7 +175,16 @@ class RQVAEConfig:
             0 = all items alike, 1 = by impressions as in the paper.
         kmeans_items: k-means start sees at most so many items.
         kmeans_iterations: at most so many Lloyd iterations a level.
+        assignment: how levels choose: `euclidean`, `cosine`, or `hybrid`: cosine on all levels but the last
+            (Lin et al. 2025).
+        codebook_update: `gradient`, or `ema`: codewords are moving averages of what chose them.
+        ema_decay, ema_epsilon: of the moving averages and their Laplace smoothing.
+        gradient: how it passes the quantizer: `straight_through`, or `rotation` (arXiv 2410.06424).
+        progressive_levels: train each batch with the first r levels, r drawn uniformly (PLUM).
+        contrastive_weight, contrastive_temperature: of the co-occurrence loss (PLUM), where training is given
+            pairs of items.
         revive_after_steps: a code that no item chose for so many steps moves to a random residual.
+        revive_below: with `ema`, so does a code whose moving count falls below; 0 = never.
         epochs, batch_size, learning_rate: of Adam. The rate decays to 0 along a cosine.
         seed: fixes start and order.
     """
@@ -181,7 +197,16 @@ class RQVAEConfig:
     item_weight_power: float = 0.5
     kmeans_items: int = 100_000
     kmeans_iterations: int = 25
+    assignment: str = "euclidean"
+    codebook_update: str = "gradient"
+    ema_decay: float = 0.99
+    ema_epsilon: float = 1e-5
+    gradient: str = "straight_through"
+    progressive_levels: bool = False
+    contrastive_weight: float = 0.1
+    contrastive_temperature: float = 0.1
     revive_after_steps: int = 100
+    revive_below: float = 0.0
     epochs: int = 20
     batch_size: int = 2048
     learning_rate: float = 1e-3
@@ -191,7 +216,60 @@ class RQVAEConfig:
         _at_least(self, 1, "latent_dim", "hidden_dim", "kmeans_items", "kmeans_iterations")
         _at_least(self, 1, "revive_after_steps", "epochs", "batch_size")
         _at_least(self, 0, "commitment_weight", "item_weight_power", "learning_rate", "seed")
+        _at_least(self, 0, "contrastive_weight", "revive_below")
+        _share(self, "ema_decay")
+        _above_zero(self, "ema_epsilon", "contrastive_temperature")
+        _one_of(self, "assignment", ("euclidean", "cosine", "hybrid"))
+        _one_of(self, "codebook_update", ("gradient", "ema"))
+        _one_of(self, "gradient", ("straight_through", "rotation"))
+        if self.revive_below and self.codebook_update != "ema":
+            raise ConfigError('revive_below counts by moving averages; set codebook_update = "ema" too.')
         object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
+
+    @property
+    def code_space(self) -> CodeSpace:
+        """Levels and codes of the Semantic IDs."""
+        return CodeSpace(self.num_levels, self.codebook_size)
+
+
+@dataclass(frozen=True)
+class ResidualKMeansConfig:
+    """Residual k-means: each level's codes are clusters of what the earlier ones left.
+
+    Attributes:
+        num_levels: codes of a Semantic ID.
+        codebook_size: codes to choose from at each level: one size, or a list of one a level.
+        assignment: how levels choose: `euclidean`, `cosine`, `hybrid`, or `normalized`: residuals are brought
+            to length 1 before each level, as GRID does.
+        balanced: whether clusters are kept alike in size.
+        fsq_sizes: steps of each axis of the last level, as in (8, 8, 4): its codes are then a grid over the
+            axes of largest variance (FSQ, arXiv 2309.15505; QARM V2, 2602.08559); the product of the steps
+            must be the last codebook's size. Empty = clusters like the other levels.
+        iterations: at most so many Lloyd iterations a level.
+        seed: fixes the start.
+    """
+
+    num_levels: int = 4
+    codebook_size: int | tuple[int, ...] = 256
+    assignment: str = "euclidean"
+    balanced: bool = False
+    fsq_sizes: tuple[int, ...] = ()
+    iterations: int = 25
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "iterations")
+        _at_least(self, 0, "seed")
+        _one_of(self, "assignment", ("euclidean", "cosine", "hybrid", "normalized"))
+        object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
+        object.__setattr__(self, "fsq_sizes", tuple(self.fsq_sizes))
+        if self.fsq_sizes and math.prod(self.fsq_sizes) != self.code_space.codebook_sizes[-1]:
+            raise ConfigError(
+                f"fsq_sizes {list(self.fsq_sizes)} make {math.prod(self.fsq_sizes)} codes, but the last "
+                f"level has {self.code_space.codebook_sizes[-1]}; both must agree."
+            )
+        if self.fsq_sizes and self.assignment == "cosine":
+            raise ConfigError('fsq_sizes make a grid, not directions; with it, assignment may be "hybrid".')
 
     @property
     def code_space(self) -> CodeSpace:

@@ -56,6 +56,7 @@ def test_other_floats_are_taken(saved: sid.SavedQuantizer, kind: type) -> None:
 
 
 def test_signatures_are_named_and_typed(saved: sid.SavedQuantizer) -> None:
+    assert set(saved.module.signatures) == {"encode", "decode", "candidates"}
     encode, decode = (saved.module.signatures[name] for name in ("encode", "decode"))
     assert encode.structured_input_signature[1] == {
         "embedding": tf.TensorSpec((None, 5), tf.float32, "embedding")

@@ -1,0 +1,30 @@
+"""Refuses embeddings and weights that no quantizer can be fitted on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from semid_tf.errors import DataError
+
+
+def finite_float32(embeddings: np.ndarray) -> np.ndarray:
+    """Embeddings, [n, dim] of any float type, as float32.
+
+    Raises:
+        DataError: names the first row that is not finite, in its own type or in float32.
+    """
+    with np.errstate(over="ignore"):
+        values = np.asarray(embeddings, np.float32)
+    # A sum is finite only where all numbers are; it may overflow where they are, so look twice.
+    if not np.isfinite(values.sum(dtype=np.float64)) and not (finite := np.isfinite(values)).all():
+        row = int(np.flatnonzero(~finite.all(axis=1))[0])
+        raise DataError(f"embeddings[{row}] is not finite{_why(embeddings[row])}; remove or mend that item.")
+    return values
+
+
+def _why(row: np.ndarray) -> str:
+    if np.isfinite(row).all():
+        return f" in float32 (its {row.dtype} numbers are too large)"
+    if row.dtype == np.float16 and np.isinf(row).any():
+        return " (float16 ends at 65504)"
+    return ""
