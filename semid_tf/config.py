@@ -246,6 +246,8 @@ class ResidualKMeansConfig:
             axes of largest variance (FSQ, arXiv 2309.15505; QARM V2, 2602.08559); the product of the steps
             must be the last codebook's size. Empty = clusters like the other levels.
         iterations: at most so many Lloyd iterations a level.
+        refinements: rounds in which all levels are refined together, see `refine`; only for plain Euclidean
+            clusters.
         seed: fixes the start.
     """
 
@@ -254,12 +256,13 @@ class ResidualKMeansConfig:
     assignment: str = "euclidean"
     balanced: bool = False
     fsq_sizes: tuple[int, ...] = ()
-    iterations: int = 25
+    iterations: int = 6
+    refinements: int = 15
     seed: int = 0
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "iterations")
-        _at_least(self, 0, "seed")
+        _at_least(self, 0, "refinements", "seed")
         _one_of(self, "assignment", ("euclidean", "cosine", "hybrid", "normalized"))
         object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
         object.__setattr__(self, "fsq_sizes", tuple(self.fsq_sizes))

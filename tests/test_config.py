@@ -31,12 +31,21 @@ COUNTS_AT_LEAST_ONE = {
         "epochs",
         "batch_size",
     ],
+    sid.ResidualKMeansConfig: ["num_levels", "codebook_size", "iterations"],
     sid.RankerConfig: ["dim", "recency_steps", "epochs", "batch_size"],
     sid.EvaluationConfig: ["bootstrap_samples"],
 }
 AT_LEAST_ZERO = {
     sid.DataConfig: ["max_train_positives", "max_test_positives", "seed"],
-    sid.RQVAEConfig: ["commitment_weight", "item_weight_power", "learning_rate", "seed"],
+    sid.RQVAEConfig: [
+        "commitment_weight",
+        "item_weight_power",
+        "learning_rate",
+        "contrastive_weight",
+        "revive_below",
+        "seed",
+    ],
+    sid.ResidualKMeansConfig: ["refinements", "seed"],
     sid.TokenizationConfig: ["coarse_dropout", "seed"],
     sid.RankerConfig: ["num_cross_layers", "dropout", "piece_dropout", "learning_rate", "seed"],
     sid.EvaluationConfig: ["seed"],
@@ -72,6 +81,40 @@ OTHERS = [
         sid.RQVAEConfig,
         {"codebook_size": (8, 4)},
         "codebook_size gives 2 sizes for 4 levels; give one a level or one size.",
+    ),
+    (sid.RQVAEConfig, {"ema_decay": 1.0}, "ema_decay must lie between 0 and 1, got 1.0."),
+    (sid.RQVAEConfig, {"ema_epsilon": 0.0}, "ema_epsilon must be above 0, got 0.0."),
+    (sid.RQVAEConfig, {"contrastive_temperature": 0.0}, "contrastive_temperature must be above 0, got 0.0."),
+    (
+        sid.RQVAEConfig,
+        {"assignment": "manhattan"},
+        "assignment must be one of euclidean, cosine, hybrid, got 'manhattan'.",
+    ),
+    (sid.RQVAEConfig, {"codebook_update": "sgd"}, "codebook_update must be one of gradient, ema, got 'sgd'."),
+    (
+        sid.RQVAEConfig,
+        {"gradient": "reinforce"},
+        "gradient must be one of straight_through, rotation, got 'reinforce'.",
+    ),
+    (
+        sid.RQVAEConfig,
+        {"revive_below": 2.0},
+        'revive_below counts by moving averages; set codebook_update = "ema" too.',
+    ),
+    (
+        sid.ResidualKMeansConfig,
+        {"fsq_sizes": (8, 8)},
+        "fsq_sizes [8, 8] make 64 codes, but the last level has 256; both must agree.",
+    ),
+    (
+        sid.ResidualKMeansConfig,
+        {"fsq_sizes": (16, 16), "assignment": "cosine"},
+        'fsq_sizes make a grid, not directions; with it, assignment may be "hybrid".',
+    ),
+    (
+        sid.ResidualKMeansConfig,
+        {"assignment": "best"},
+        "assignment must be one of euclidean, cosine, hybrid, normalized, got 'best'.",
     ),
     (sid.CodeSpace, {"codebook_size": (8, 0)}, "codebook_size must be at least 1, got [8, 0]."),
     (sid.EvaluationConfig, {"confidence": 1.0}, "confidence must lie between 0 and 1, got 1.0."),
@@ -187,7 +230,9 @@ def test_what_is_left_out_keeps_its_default(tmp_path: Path) -> None:
     assert config == sid.RunConfig(quantizer=config.quantizer, ranker=config.ranker)
 
 
-@pytest.mark.parametrize("kind", [sid.RQVAEConfig, sid.RankerConfig, sid.TokenizationConfig])
+@pytest.mark.parametrize(
+    "kind", [sid.RQVAEConfig, sid.ResidualKMeansConfig, sid.RankerConfig, sid.TokenizationConfig]
+)
 def test_a_config_comes_back_from_its_plain_values(kind: type) -> None:
     plain = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(kind()).items()}
     assert from_table(kind, plain) == kind()

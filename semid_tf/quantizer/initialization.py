@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from semid_tf.config import CodeSpace
-from semid_tf.quantizer.kmeans import weighted_kmeans
+from semid_tf.quantizer.assignment import EUCLIDEAN, assignments
+from semid_tf.quantizer.levels import fit_levels, kmeans_clusters
 
 
 class Standardization(NamedTuple):
@@ -24,6 +25,13 @@ def fit_standardization(embeddings: np.ndarray, weights: np.ndarray) -> Standard
     return Standardization(mean.astype(np.float32), float(np.sqrt(variance)) or 1.0)
 
 
+def standardization_for(assignment: str, standardization: Standardization) -> Standardization:
+    """Where codewords have length 1, scaled so that the mean squared length is 1 too; else as it is."""
+    if assignment == EUCLIDEAN:
+        return standardization
+    return standardization._replace(scale=standardization.scale * len(standardization.mean) ** 0.5)
+
+
 def principal_axes(inputs: np.ndarray, weights: np.ndarray, latent_dim: int) -> np.ndarray:
     """The axes of largest weighted variance of centred inputs: float32 [dim, latent_dim], orthonormal."""
     covariance = (inputs * weights[:, None]).T @ inputs / weights.sum()
@@ -38,12 +46,9 @@ def residual_kmeans(
     codebook_size: int | tuple[int, ...],
     iterations: int,
     seed: int,
+    assignment: str = EUCLIDEAN,
 ) -> np.ndarray:
     """Codebooks by k-means on what the earlier levels left: float32 [num_levels, largest codebook, dim]."""
-    space, residual = CodeSpace(num_levels, codebook_size), latent
-    codebooks = np.zeros((num_levels, space.largest, latent.shape[1]), np.float32)
-    for level, size in enumerate(space.codebook_sizes):
-        centres, nearest = weighted_kmeans(residual, weights, size, iterations, seed + level)
-        codebooks[level, :size] = centres
-        residual = residual - centres[nearest]
-    return codebooks
+    space, parts = CodeSpace(num_levels, codebook_size), assignments(assignment, num_levels)
+    clusterings = [kmeans_clusters(iterations)] * num_levels
+    return fit_levels(latent, weights, space, parts, clusterings, seed).codebooks

@@ -16,7 +16,7 @@ import semid_tf as sid
 
 PUBLIC = public(tf_keras.layers.Layer)
 # Codebooks come from k-means; their initializer is only a place-holder.
-STARTED_FROM_DATA = (sid.ResidualQuantizer, sid.RQVAE)
+STARTED_FROM_DATA = (sid.ResidualQuantizer, sid.ResidualKMeans, sid.RQVAE)
 
 
 @pytest.fixture(scope="module", params=PUBLIC, ids=[part.__name__ for part in PUBLIC])
