@@ -86,7 +86,9 @@ def _checked(
 def start_rqvae(embeddings: np.ndarray, weights: np.ndarray, config: RQVAEConfig) -> RQVAE:
     """An RQ-VAE that is residual k-means in PCA space."""
     model = RQVAE(embeddings.shape[1], config)
-    standardization = standardization_for(config.assignment, fit_standardization(embeddings, weights))
+    standardization = standardization_for(
+        model.quantizer.assignments, fit_standardization(embeddings, weights)
+    )
     rows = _sample(len(embeddings), config.kmeans_items, config.seed)
     inputs = (embeddings[rows] - standardization.mean) / standardization.scale
     axes = principal_axes(inputs, weights[rows], model.latent_dim)

@@ -35,9 +35,9 @@ def fit_residual_kmeans(
     config = config or ResidualKMeansConfig()
     items = usable_items(embeddings, weights, config.code_space)
     standardization = fit_standardization(items.embeddings, items.weights)
-    standardization = standardization_for(config.assignment, standardization)
-    points = (items.embeddings - standardization.mean) / standardization.scale
     parts = assignments(config.assignment, config.num_levels)
+    standardization = standardization_for(parts, standardization)
+    points = (items.embeddings - standardization.mean) / standardization.scale
     levels = fit_levels(points, items.weights, config.code_space, parts, _clusterings(config), config.seed)
     if config.assignment == EUCLIDEAN and not config.balanced and not config.fsq_sizes:
         levels = _refined(points, items.weights, levels, config)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from semid_tf.config import CodeSpace
-from semid_tf.quantizer.assignment import EUCLIDEAN, assignments
+from semid_tf.quantizer.assignment import EUCLIDEAN, Assignment, Cosine, assignments
 from semid_tf.quantizer.levels import fit_levels, kmeans_clusters
 
 
@@ -25,11 +26,17 @@ def fit_standardization(embeddings: np.ndarray, weights: np.ndarray) -> Standard
     return Standardization(mean.astype(np.float32), float(np.sqrt(variance)) or 1.0)
 
 
-def standardization_for(assignment: str, standardization: Standardization) -> Standardization:
-    """Where codewords have length 1, scaled so that the mean squared length is 1 too; else as it is."""
-    if assignment == EUCLIDEAN:
+def standardization_for(parts: Sequence[Assignment], standardization: Standardization) -> Standardization:
+    """Where codewords have length 1, scaled to a mean length of 2 (1 with one such level); else as it is.
+
+    Unit codewords of several levels add up: of mean lengths from 1 to 3, 2 left the least squared error and
+    the fewest collisions after residual k-means with 2 and 3 such levels.
+    """
+    unit_levels = sum(isinstance(part, Cosine) for part in parts)
+    if not unit_levels:
         return standardization
-    return standardization._replace(scale=standardization.scale * len(standardization.mean) ** 0.5)
+    root = len(standardization.mean) ** 0.5
+    return standardization._replace(scale=standardization.scale * root / min(2, unit_levels))
 
 
 def principal_axes(inputs: np.ndarray, weights: np.ndarray, latent_dim: int) -> np.ndarray:

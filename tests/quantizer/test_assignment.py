@@ -131,7 +131,7 @@ def test_a_fit_starts_near_and_improves(assignment: str) -> None:
     config = dataclasses.replace(CONFIG, assignment=assignment, latent_dim=8, codebook_size=16, epochs=5)
     start = start_rqvae(items, np.ones(len(items), np.float32), config)
     latent = start.latent(items).numpy()
-    assert np.square(latent).sum(axis=1).mean() == pytest.approx(1, rel=1e-4)
+    assert np.square(latent).sum(axis=1).mean() == pytest.approx(2**2, rel=1e-4)
     model = sid.fit_rqvae(items, config=config)
     before, after = (sid.normalized_mse(items, made(items).numpy()) for made in (start, model))
     assert before < 0.7
