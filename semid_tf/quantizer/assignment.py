@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 EUCLIDEAN, COSINE, HYBRID, NORMALIZED = "euclidean", "cosine", "hybrid", "normalized"
@@ -52,6 +54,11 @@ class Normalized(Assignment):
 
     def enter(self, residual: tf.Tensor) -> tf.Tensor:
         return tf.math.l2_normalize(residual, axis=-1)
+
+
+def has_unit_levels(parts: Sequence[Assignment]) -> bool:
+    """Whether codewords of some level have length 1, so that the scale of what they code matters."""
+    return any(isinstance(part, Cosine) for part in parts)
 
 
 def assignments(name: str, num_levels: int) -> tuple[Assignment, ...]:

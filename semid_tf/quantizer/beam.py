@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from semid_tf.quantizer.distances import append_one, highest
+from semid_tf.quantizer.distances import append_one, highest, several_highest
 from semid_tf.quantizer.search import SearchLevel, greedy_codes, last_scores
 
 
@@ -50,9 +50,9 @@ def _best_of_beam(latent: tf.Tensor, levels: Sequence[SearchLevel], beam_width: 
     for level in levels:
         # Of -||r - e||^2 / 2 only r . e - ||e||^2 / 2 depends on the choice; its sum over levels ranks paths.
         size = level.folded.shape[1]
-        scores = tf.reshape(tf.matmul(left, level.folded), (count, width, size)) + total[:, :, None]
+        scores = tf.reshape(tf.matmul(left, level.folded), (-1, width, size)) + total[:, :, None]
         kept = min(beam_width, width * size)
-        total, place = tf.math.top_k(tf.reshape(scores, (count, width * size)), kept)
+        total, place = several_highest(tf.reshape(scores, (-1, width * size)), kept)
         parent, code = place // size, place % size
         row = tf.reshape(parent + width * tf.range(count)[:, None], [-1])
         left = level.left(tf.gather(left, row), tf.reshape(code, [-1]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 _LANES = 32
@@ -42,12 +44,43 @@ def highest(scores: tf.Tensor) -> tf.Tensor:
 
     Long rows are searched in blocks, first for the block: a maximum is vectorised, an argmax is not.
     """
-    size = scores.shape[1]
-    if size is None or size < _SIZE_IN_BLOCKS or size % _LANES:
+    if not _in_blocks(scores.shape[1]):
         return tf.argmax(scores, axis=1, output_type=tf.int32)
-    blocks = size // _LANES
-    highest_of_block = tf.reduce_max(tf.reshape(scores, (-1, blocks, _LANES)), axis=2)
-    block = tf.argmax(highest_of_block, axis=1, output_type=tf.int32)
-    rows = tf.range(tf.shape(scores)[0]) * blocks + block
-    lane = tf.argmax(tf.gather(tf.reshape(scores, (-1, _LANES)), rows), axis=1, output_type=tf.int32)
+    block = tf.argmax(_highest_of_blocks(scores), axis=1, output_type=tf.int32)
+    lane = tf.argmax(_blocks_at(scores, block[:, None])[:, 0], axis=1, output_type=tf.int32)
     return block * _LANES + lane
+
+
+class Highest(NamedTuple):
+    """The highest of each row, falling: scores float32 [n, k] and their places int32 [n, k]."""
+
+    scores: tf.Tensor
+    places: tf.Tensor
+
+
+def several_highest(scores: tf.Tensor, k: int) -> Highest:
+    """The k highest scores of each row, float32 [n, size]; of equal ones the first ones, in order.
+
+    Long rows are searched in blocks: the k highest lie in the k blocks with the highest maxima.
+    """
+    size = scores.shape[1]
+    if not _in_blocks(size) or k * _LANES >= size:
+        return Highest(*tf.math.top_k(scores, k))
+    blocks = tf.sort(tf.math.top_k(_highest_of_blocks(scores), k).indices, axis=1)
+    found = tf.math.top_k(tf.reshape(_blocks_at(scores, blocks), (-1, k * _LANES)), k)
+    block = tf.gather(blocks, found.indices // _LANES, batch_dims=1)
+    return Highest(found.values, block * _LANES + found.indices % _LANES)
+
+
+def _in_blocks(size: int | None) -> bool:
+    return size is not None and size >= _SIZE_IN_BLOCKS and size % _LANES == 0
+
+
+def _highest_of_blocks(scores: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_max(tf.reshape(scores, (-1, scores.shape[1] // _LANES, _LANES)), axis=2)
+
+
+def _blocks_at(scores: tf.Tensor, blocks: tf.Tensor) -> tf.Tensor:
+    """Blocks of each row, float32 [n, k, _LANES], at int32 [n, k]."""
+    rows = tf.range(tf.shape(scores)[0])[:, None] * (scores.shape[1] // _LANES)
+    return tf.gather(tf.reshape(scores, (-1, _LANES)), rows + blocks)

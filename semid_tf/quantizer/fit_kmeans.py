@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from semid_tf.config import ResidualKMeansConfig
-from semid_tf.quantizer.assignment import EUCLIDEAN, assignments
+from semid_tf.quantizer.assignment import EUCLIDEAN, assignments, has_unit_levels
 from semid_tf.quantizer.balanced import balanced_clusters
 from semid_tf.quantizer.checks import usable_items
 from semid_tf.quantizer.fsq import fsq_clusters
@@ -37,6 +37,8 @@ def fit_residual_kmeans(
     standardization = fit_standardization(items.embeddings, items.weights)
     parts = assignments(config.assignment, config.num_levels)
     standardization = standardization_for(parts, standardization)
+    if not has_unit_levels(parts):
+        standardization = standardization._replace(scale=1.0)
     points = (items.embeddings - standardization.mean) / standardization.scale
     levels = fit_levels(points, items.weights, config.code_space, parts, _clusterings(config), config.seed)
     if config.assignment == EUCLIDEAN and not config.balanced and not config.fsq_sizes:
@@ -58,6 +60,6 @@ def _refined(
     sizes = config.code_space.codebook_sizes
     books = [book[:size] for book, size in zip(levels.codebooks, sizes, strict=True)]
     codebooks = np.zeros_like(levels.codebooks)
-    for level, book in enumerate(refine(points, weights, books, levels.codes, config.refinements)):
+    for level, book in enumerate(refine(points, weights, books, config.refinements)):
         codebooks[level, : len(book)] = book
     return levels._replace(codebooks=codebooks)

@@ -11,6 +11,7 @@ from semid_tf.config import CodeSpace
 from semid_tf.errors import ConfigError
 from semid_tf.quantizer.assignment import EUCLIDEAN, assignments
 from semid_tf.quantizer.beam import beam_codes
+from semid_tf.quantizer.distances import several_highest
 from semid_tf.quantizer.search import SearchLevel, last_scores, search_level
 
 
@@ -130,7 +131,7 @@ class ResidualQuantizer(tf_keras.layers.Layer):
             raise ConfigError(f"k must lie between 1 and the {size} codes of the last level, got {k}.")
         levels = levels or self.levels()
         codes = self.encode(latent, beam_width, levels)
-        return tf.math.top_k(last_scores(latent, levels, codes), k).indices
+        return several_highest(last_scores(latent, levels, codes), k).places
 
     def words(self, codes: tf.Tensor) -> list[tf.Tensor]:
         """The codeword of each level, float32 [n, dim] each, of codes int32 [n, num_levels]."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.config import ResidualKMeansConfig, from_table
+from semid_tf.quantizer.assignment import assignments, has_unit_levels
 from semid_tf.quantizer.base import Quantizer
 from semid_tf.quantizer.initialization import Standardization
 from semid_tf.quantizer.levels import FittedLevels
@@ -17,7 +18,9 @@ from semid_tf.quantizer.residual import ResidualQuantizer
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
 class ResidualKMeans(Quantizer):
-    """Embeddings, standardised, go to the residual quantizer as they are; see `fit_residual_kmeans`.
+    """Embeddings less their mean go to the residual quantizer; see `fit_residual_kmeans`.
+
+    Where codewords have length 1, embeddings are also scaled, see `standardization_for`.
 
     Where residuals are brought to length 1 (`normalized`), the way back knows only their mean lengths n_l:
     x = n_1 (e_1 + n_2 (e_2 + ...)).
@@ -31,6 +34,7 @@ class ResidualKMeans(Quantizer):
         super().__init__(**kwargs)
         self.config = config or ResidualKMeansConfig()
         self.embedding_dim = embedding_dim
+        self.scaled = has_unit_levels(assignments(self.config.assignment, self.config.num_levels))
         space = self.config.code_space
         self.quantizer = ResidualQuantizer(
             space.num_levels,
@@ -58,7 +62,8 @@ class ResidualKMeans(Quantizer):
             self.quantizer.prices.assign(levels.prices)
 
     def latent(self, embedding: tf.Tensor) -> tf.Tensor:
-        return (embedding - self.mean) / self.scale
+        centred = embedding - self.mean
+        return centred / self.scale if self.scaled else centred
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         factors = tf.unstack(tf.math.cumprod(self.norms))

@@ -10,6 +10,7 @@ import tensorflow as tf
 from reference import residual_quantization as reference
 
 import semid_tf as sid
+from semid_tf.quantizer.distances import highest, several_highest
 
 SIZES, DIM = (8, 5, 6), 4
 SCALES = (1.0, 0.8, 0.6)
@@ -128,8 +129,15 @@ def test_the_order_of_a_batch_is_the_order_of_its_codes(
 
 @pytest.mark.parametrize("size", [1024, 2048, 1025])
 def test_long_rows_are_searched_in_blocks_with_ties_to_the_lowest_index(size: int) -> None:
-    from semid_tf.quantizer.distances import highest
-
     scores = np.random.default_rng(0).integers(0, 40, (200, size)).astype(np.float32)
     np.testing.assert_array_equal(highest(tf.constant(scores)), scores.argmax(axis=1))
     assert highest(tf.constant(scores)).dtype == tf.int32
+
+
+@pytest.mark.parametrize(("size", "k"), [(1024, 1), (2048, 5), (2048, 40), (1024, 64), (1025, 7)])
+def test_the_highest_of_long_rows_are_in_order_with_ties_by_index(size: int, k: int) -> None:
+    scores = np.random.default_rng(0).integers(0, 90, (100, size)).astype(np.float32)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    found = several_highest(tf.constant(scores), k)
+    np.testing.assert_array_equal(found.places, order)
+    np.testing.assert_array_equal(found.scores, np.take_along_axis(scores, order, axis=1))
