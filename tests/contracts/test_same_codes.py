@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 import tf_keras
-from conftest import SMALL
 
 import semid_tf as sid
 from pipelines.encode import encode_corpus
@@ -20,6 +19,15 @@ from pipelines.encode import encode_corpus
 Encode = Callable[[np.ndarray], np.ndarray]
 
 
+SMALL = sid.RQVAEConfig(
+    num_levels=3,
+    codebook_size=16,
+    latent_dim=8,
+    hidden_dim=16,
+    epochs=1,
+    batch_size=256,
+    kmeans_iterations=10,
+)
 KINDS = ["rqvae", "hybrid rqvae", "residual k-means", "normalized", "balanced", "fsq", "beam"]
 
 
@@ -33,13 +41,12 @@ def kind(request: pytest.FixtureRequest) -> str:
 def fitted(kind: str, catalogue_items: sid.Items) -> Any:
     """It, fitted on the catalogue."""
     embeddings = catalogue_items.embeddings
-    rqvae = dataclasses.replace(SMALL, epochs=1)
     kmeans = sid.ResidualKMeansConfig(num_levels=3, codebook_size=16)
     match kind:
         case "rqvae" | "beam":
-            return sid.fit_rqvae(embeddings, config=rqvae)
+            return sid.fit_rqvae(embeddings, config=SMALL)
         case "hybrid rqvae":
-            return sid.fit_rqvae(embeddings, config=dataclasses.replace(rqvae, assignment="hybrid"))
+            return sid.fit_rqvae(embeddings, config=dataclasses.replace(SMALL, assignment="hybrid"))
         case "normalized":
             kmeans = dataclasses.replace(kmeans, assignment="normalized")
         case "balanced":
