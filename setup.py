@@ -26,7 +26,6 @@ setup(
         "apache-beam>=2.77,<2.78",
         "numpy>=2.0,<3",
         "pyarrow>=18",
-        "scipy>=1.11",
         "scikit-learn>=1.5",
         "scipy>=1.13",
         "rich>=13",

@@ -32,7 +32,7 @@ def describe_codes(folder: str, num_parts: int, space: sid.CodeSpace) -> dict[st
     Raises:
         CodesError: a code is out of range.
     """
-    counts = np.zeros((space.num_levels, space.codebook_size), np.int64)
+    counts = np.zeros((space.num_levels, space.largest), np.int64)
     distinct = pa.array([], pa.string())
     for part in read_parts(folder, num_parts, [CODES, SEMANTIC_ID]):
         counts += _code_counts(part, space)
@@ -41,7 +41,7 @@ def describe_codes(folder: str, num_parts: int, space: sid.CodeSpace) -> dict[st
     return {
         "encoded": encoded,
         "levels": space.num_levels,
-        "code_usage": (counts > 0).mean(axis=1).tolist(),
+        "code_usage": ((counts > 0).sum(axis=1) / space.codebook_sizes).tolist(),
         "unique_rate": len(distinct) / encoded if encoded else 0.0,
     }
 

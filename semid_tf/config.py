@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
+import math
 import tomllib
+import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +43,12 @@ def _share(config: Any, *names: str) -> None:
             raise ConfigError(f"{name} must lie between 0 and 1, got {value}.")
 
 
+def _above_zero(config: Any, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ConfigError(f"{name} must be above 0, got {getattr(config, name)}.")
+
+
 def _one_of(config: Any, name: str, choices: tuple[str, ...]) -> None:
     value = getattr(config, name)
     if value not in choices:
@@ -48,22 +57,63 @@ def _one_of(config: Any, name: str, choices: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class CodeSpace:
-    """The shape of a Semantic ID: `num_levels` codes, each in `[0, codebook_size)`, coarsest first.
+    """The shape of a Semantic ID: `num_levels` codes, coarsest first, each from 0 to its level's size - 1.
 
     >>> CodeSpace(num_levels=3, codebook_size=256).num_codes
     768
+    >>> CodeSpace(num_levels=3, codebook_size=(256, 128, 64)).starts
+    (0, 256, 384)
+
+    Attributes:
+        num_levels: codes of a Semantic ID.
+        codebook_size: codes to choose from at a level: one size for all, or one a level. Sizes that are all
+            alike are the one size: `CodeSpace(2, (8, 8)) == CodeSpace(2, 8)`.
     """
 
     num_levels: int
-    codebook_size: int
+    codebook_size: int | tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "num_levels", "codebook_size")
+        _at_least(self, 1, "num_levels")
+        object.__setattr__(self, "codebook_size", _one_size_or_many(self.num_levels, self.codebook_size))
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Codes to choose from, one number a level."""
+        size = self.codebook_size
+        return size if isinstance(size, tuple) else (size,) * self.num_levels
+
+    @property
+    def largest(self) -> int:
+        """The size of the largest level: as wide are tables with one row a level."""
+        return max(self.codebook_sizes)
 
     @property
     def num_codes(self) -> int:
         """Codes over all levels together."""
-        return self.num_levels * self.codebook_size
+        return sum(self.codebook_sizes)
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where each level begins when all codes stand in one row."""
+        return tuple(itertools.accumulate(self.codebook_sizes[:-1], initial=0))
+
+
+def _one_size_or_many(num_levels: int, sizes: Any) -> int | tuple[int, ...]:
+    if not isinstance(sizes, list | tuple):
+        _at_least_one("codebook_size", sizes, sizes)
+        return sizes
+    if len(sizes) != num_levels:
+        raise ConfigError(
+            f"codebook_size gives {len(sizes)} sizes for {num_levels} levels; give one a level or one size."
+        )
+    _at_least_one("codebook_size", min(sizes), list(sizes))
+    return sizes[0] if len(set(sizes)) == 1 else tuple(sizes)
+
+
+def _at_least_one(name: str, least: Any, shown: Any) -> None:
+    if not least >= 1:
+        raise ConfigError(f"{name} must be at least 1, got {shown}.")
 
 
 @dataclass(frozen=True)
@@ -116,7 +166,8 @@ class RQVAEConfig:
 
     Attributes:
         num_levels: codes of a Semantic ID.
-        codebook_size: codes to choose from at each level.
+        codebook_size: codes to choose from at each level: one size, or a list of one a level, such as the
+            halving 2048, 1024, 512 (PLUM, arXiv 2510.07784).
         latent_dim: dimension in which residuals are quantized; the embedding's where that is smaller.
         hidden_dim: width of the hidden layer of encoder and decoder.
         commitment_weight: weight of the commitment loss (beta, .25 in the paper).
@@ -124,20 +175,38 @@ class RQVAEConfig:
             0 = all items alike, 1 = by impressions as in the paper.
         kmeans_items: k-means start sees at most so many items.
         kmeans_iterations: at most so many Lloyd iterations a level.
+        assignment: how levels choose: `euclidean`, `cosine`, or `hybrid`: cosine on all levels but the last
+            (Lin et al. 2025).
+        codebook_update: `gradient`, or `ema`: codewords are moving averages of what chose them.
+        ema_decay, ema_epsilon: of the moving averages and their Laplace smoothing.
+        gradient: how it passes the quantizer: `straight_through`, or `rotation` (arXiv 2410.06424).
+        progressive_levels: train each batch with the first r levels, r drawn uniformly (PLUM).
+        contrastive_weight, contrastive_temperature: of the co-occurrence loss (PLUM), where training is given
+            pairs of items.
         revive_after_steps: a code that no item chose for so many steps moves to a random residual.
+        revive_below: with `ema`, so does a code whose moving count falls below; 0 = never.
         epochs, batch_size, learning_rate: of Adam. The rate decays to 0 along a cosine.
         seed: fixes start and order.
     """
 
     num_levels: int = 4
-    codebook_size: int = 256
+    codebook_size: int | tuple[int, ...] = 256
     latent_dim: int = 128
     hidden_dim: int = 256
     commitment_weight: float = 0.25
     item_weight_power: float = 0.5
     kmeans_items: int = 100_000
     kmeans_iterations: int = 25
+    assignment: str = "euclidean"
+    codebook_update: str = "gradient"
+    ema_decay: float = 0.99
+    ema_epsilon: float = 1e-5
+    gradient: str = "straight_through"
+    progressive_levels: bool = False
+    contrastive_weight: float = 0.1
+    contrastive_temperature: float = 0.1
     revive_after_steps: int = 100
+    revive_below: float = 0.0
     epochs: int = 20
     batch_size: int = 2048
     learning_rate: float = 1e-3
@@ -147,7 +216,63 @@ class RQVAEConfig:
         _at_least(self, 1, "latent_dim", "hidden_dim", "kmeans_items", "kmeans_iterations")
         _at_least(self, 1, "revive_after_steps", "epochs", "batch_size")
         _at_least(self, 0, "commitment_weight", "item_weight_power", "learning_rate", "seed")
-        self.code_space  # noqa: B018 - checks levels and codes
+        _at_least(self, 0, "contrastive_weight", "revive_below")
+        _share(self, "ema_decay")
+        _above_zero(self, "ema_epsilon", "contrastive_temperature")
+        _one_of(self, "assignment", ("euclidean", "cosine", "hybrid"))
+        _one_of(self, "codebook_update", ("gradient", "ema"))
+        _one_of(self, "gradient", ("straight_through", "rotation"))
+        if self.revive_below and self.codebook_update != "ema":
+            raise ConfigError('revive_below counts by moving averages; set codebook_update = "ema" too.')
+        object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
+
+    @property
+    def code_space(self) -> CodeSpace:
+        """Levels and codes of the Semantic IDs."""
+        return CodeSpace(self.num_levels, self.codebook_size)
+
+
+@dataclass(frozen=True)
+class ResidualKMeansConfig:
+    """Residual k-means: each level's codes are clusters of what the earlier ones left.
+
+    Attributes:
+        num_levels: codes of a Semantic ID.
+        codebook_size: codes to choose from at each level: one size, or a list of one a level.
+        assignment: how levels choose: `euclidean`, `cosine`, `hybrid`, or `normalized`: residuals are brought
+            to length 1 before each level, as GRID does.
+        balanced: whether clusters are kept alike in size.
+        fsq_sizes: steps of each axis of the last level, as in (8, 8, 4): its codes are then a grid over the
+            axes of largest variance (FSQ, arXiv 2309.15505; QARM V2, 2602.08559); the product of the steps
+            must be the last codebook's size. Empty = clusters like the other levels.
+        iterations: at most so many Lloyd iterations a level.
+        refinements: rounds in which all levels are refined together, see `refine`; only for plain Euclidean
+            clusters.
+        seed: fixes the start.
+    """
+
+    num_levels: int = 4
+    codebook_size: int | tuple[int, ...] = 256
+    assignment: str = "euclidean"
+    balanced: bool = False
+    fsq_sizes: tuple[int, ...] = ()
+    iterations: int = 6
+    refinements: int = 15
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "iterations")
+        _at_least(self, 0, "refinements", "seed")
+        _one_of(self, "assignment", ("euclidean", "cosine", "hybrid", "normalized"))
+        object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
+        object.__setattr__(self, "fsq_sizes", tuple(self.fsq_sizes))
+        if self.fsq_sizes and math.prod(self.fsq_sizes) != self.code_space.codebook_sizes[-1]:
+            raise ConfigError(
+                f"fsq_sizes {list(self.fsq_sizes)} make {math.prod(self.fsq_sizes)} codes, but the last "
+                f"level has {self.code_space.codebook_sizes[-1]}; both must agree."
+            )
+        if self.fsq_sizes and self.assignment == "cosine":
+            raise ConfigError('fsq_sizes make a grid, not directions; with it, assignment may be "hybrid".')
 
     @property
     def code_space(self) -> CodeSpace:
@@ -300,8 +425,10 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise ConfigError(f"{where} must be a table, got {value!r}.")
         return from_table(typing.cast(type, kind), value, f"{where}.")
+    if isinstance(kind, types.UnionType):
+        return _convert(value, _member(kind, value), where)
     if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             raise ConfigError(f"{where} must be a list, got {value!r}.")
         return tuple(_convert(v, typing.get_args(kind)[0], f"{where}[{i}]") for i, v in enumerate(value))
     if kind is float and type(value) is int:
@@ -309,3 +436,9 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
     if type(value) is not kind:
         raise ConfigError(f"{where} must be of type {kind.__name__}, got {value!r}.")
     return value
+
+
+def _member(union: types.UnionType, value: Any) -> Any:
+    """The kind of a union that a value is meant for: a list for a tuple, anything else for the other."""
+    lists = isinstance(value, list | tuple)
+    return next(kind for kind in typing.get_args(union) if (typing.get_origin(kind) is tuple) == lists)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import tomllib
 import typing
@@ -30,12 +31,21 @@ COUNTS_AT_LEAST_ONE = {
         "epochs",
         "batch_size",
     ],
+    sid.ResidualKMeansConfig: ["num_levels", "codebook_size", "iterations"],
     sid.RankerConfig: ["dim", "recency_steps", "epochs", "batch_size"],
     sid.EvaluationConfig: ["bootstrap_samples"],
 }
 AT_LEAST_ZERO = {
     sid.DataConfig: ["max_train_positives", "max_test_positives", "seed"],
-    sid.RQVAEConfig: ["commitment_weight", "item_weight_power", "learning_rate", "seed"],
+    sid.RQVAEConfig: [
+        "commitment_weight",
+        "item_weight_power",
+        "learning_rate",
+        "contrastive_weight",
+        "revive_below",
+        "seed",
+    ],
+    sid.ResidualKMeansConfig: ["refinements", "seed"],
     sid.TokenizationConfig: ["coarse_dropout", "seed"],
     sid.RankerConfig: ["num_cross_layers", "dropout", "learning_rate", "seed"],
     sid.EvaluationConfig: ["seed"],
@@ -66,6 +76,46 @@ OTHERS = [
     (sid.RankerConfig, {"dropout": float("nan")}, "dropout must be at least 0, got nan."),
     (sid.RankerConfig, {"learning_rate": float("nan")}, "learning_rate must be at least 0, got nan."),
     (sid.RankerConfig, {"hidden_dims": (8, 0)}, "hidden_dims must all be at least 1, got [8, 0]."),
+    (
+        sid.RQVAEConfig,
+        {"codebook_size": (8, 4)},
+        "codebook_size gives 2 sizes for 4 levels; give one a level or one size.",
+    ),
+    (sid.RQVAEConfig, {"ema_decay": 1.0}, "ema_decay must lie between 0 and 1, got 1.0."),
+    (sid.RQVAEConfig, {"ema_epsilon": 0.0}, "ema_epsilon must be above 0, got 0.0."),
+    (sid.RQVAEConfig, {"contrastive_temperature": 0.0}, "contrastive_temperature must be above 0, got 0.0."),
+    (
+        sid.RQVAEConfig,
+        {"assignment": "manhattan"},
+        "assignment must be one of euclidean, cosine, hybrid, got 'manhattan'.",
+    ),
+    (sid.RQVAEConfig, {"codebook_update": "sgd"}, "codebook_update must be one of gradient, ema, got 'sgd'."),
+    (
+        sid.RQVAEConfig,
+        {"gradient": "reinforce"},
+        "gradient must be one of straight_through, rotation, got 'reinforce'.",
+    ),
+    (
+        sid.RQVAEConfig,
+        {"revive_below": 2.0},
+        'revive_below counts by moving averages; set codebook_update = "ema" too.',
+    ),
+    (
+        sid.ResidualKMeansConfig,
+        {"fsq_sizes": (8, 8)},
+        "fsq_sizes [8, 8] make 64 codes, but the last level has 256; both must agree.",
+    ),
+    (
+        sid.ResidualKMeansConfig,
+        {"fsq_sizes": (16, 16), "assignment": "cosine"},
+        'fsq_sizes make a grid, not directions; with it, assignment may be "hybrid".',
+    ),
+    (
+        sid.ResidualKMeansConfig,
+        {"assignment": "best"},
+        "assignment must be one of euclidean, cosine, hybrid, normalized, got 'best'.",
+    ),
+    (sid.CodeSpace, {"codebook_size": (8, 0)}, "codebook_size must be at least 1, got [8, 0]."),
     (sid.EvaluationConfig, {"confidence": 1.0}, "confidence must lie between 0 and 1, got 1.0."),
 ]
 
@@ -179,7 +229,9 @@ def test_what_is_left_out_keeps_its_default(tmp_path: Path) -> None:
     assert config == sid.RunConfig(quantizer=config.quantizer, ranker=config.ranker)
 
 
-@pytest.mark.parametrize("kind", [sid.RQVAEConfig, sid.RankerConfig, sid.TokenizationConfig])
+@pytest.mark.parametrize(
+    "kind", [sid.RQVAEConfig, sid.ResidualKMeansConfig, sid.RankerConfig, sid.TokenizationConfig]
+)
 def test_a_config_comes_back_from_its_plain_values(kind: type) -> None:
     plain = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(kind()).items()}
     assert from_table(kind, plain) == kind()
@@ -193,6 +245,39 @@ def test_a_missing_setting_is_named() -> None:
 def test_a_code_space_counts_its_codes() -> None:
     assert sid.CodeSpace(8, 2048).num_codes == 16_384
     assert sid.RQVAEConfig(num_levels=8, codebook_size=2048).code_space == sid.CodeSpace(8, 2048)
+
+
+def test_one_codebook_size_a_level() -> None:
+    space = sid.CodeSpace(3, (8, 4, 2))
+    assert (space.codebook_sizes, space.starts, space.num_codes, space.largest) == (
+        (8, 4, 2),
+        (0, 8, 12),
+        14,
+        8,
+    )
+    equal = sid.CodeSpace(2, 8)
+    assert (equal.codebook_sizes, equal.starts, equal.num_codes, equal.largest) == ((8, 8), (0, 8), 16, 8)
+
+
+def test_sizes_that_are_all_alike_are_one_size() -> None:
+    assert sid.CodeSpace(2, (8, 8)) == sid.CodeSpace(2, 8)
+    assert hash(sid.CodeSpace(2, (8, 8))) == hash(sid.CodeSpace(2, 8))
+    many, one = (
+        sid.RQVAEConfig(num_levels=2, codebook_size=(8, 8)),
+        sid.RQVAEConfig(num_levels=2, codebook_size=8),
+    )
+    assert sid.fingerprint(many) == sid.fingerprint(one)
+
+
+def test_a_list_of_sizes_is_read_from_toml_and_comes_back_from_json(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("[quantizer]\nnum_levels = 3\ncodebook_size = [32, 16, 8]")
+    config = sid.load_run_config(path).quantizer
+    assert config.codebook_size == (32, 16, 8)
+    plain = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert plain["codebook_size"] == [32, 16, 8]
+    assert from_table(sid.RQVAEConfig, plain) == config
+    assert sid.CodeSpace(3, plain["codebook_size"]) == config.code_space
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)

@@ -3,7 +3,6 @@
 from semid_tf.ids.collision_tokens import add_collision_tokens
 from semid_tf.ids.item_codes import ItemCodes
 from semid_tf.ids.item_table import UNKNOWN, ItemTable
-from semid_tf.ids.levels import level_sizes
 from semid_tf.ids.relocation import Relocation, relocate
 from semid_tf.ids.semantic_id import (
     format_semantic_id,
@@ -24,7 +23,6 @@ __all__ = [
     "balanced_codes",
     "format_semantic_id",
     "format_semantic_ids",
-    "level_sizes",
     "parse_semantic_ids",
     "places_in_runs",
     "relocate",

@@ -67,10 +67,10 @@ def require_codes(codes: np.ndarray, code_space: CodeSpace) -> None:
             f"codes have shape {list(codes.shape)}; the last dimension must be "
             f"{code_space.num_levels}, the levels."
         )
-    wrong = (codes < 0) | (codes >= code_space.codebook_size)
+    wrong = (codes < 0) | (codes >= np.array(code_space.codebook_sizes))
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise CodesError(
             f"codes{list(place)} is {codes[place]}; level {place[-1]} has codes 0 to "
-            f"{code_space.codebook_size - 1}."
+            f"{code_space.codebook_sizes[place[-1]] - 1}."
         )

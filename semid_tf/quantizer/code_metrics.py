@@ -8,7 +8,6 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.config import CodeSpace
-from semid_tf.ids import level_sizes
 
 
 def rows_that_count(codes: Any, num_levels: int, sample_weight: Any) -> tf.Tensor:
@@ -35,12 +34,12 @@ class CodeCounts(tf_keras.metrics.Metric):
     def __init__(self, code_space: CodeSpace, name: str, dtype: Any = "float64", **kwargs: Any) -> None:
         super().__init__(name=name, dtype=dtype, **kwargs)
         self.code_space = code_space
-        sizes = level_sizes(code_space)
+        sizes = code_space.codebook_sizes
         self.counts = self.add_weight("counts", shape=(len(sizes), max(sizes)), initializer="zeros")
 
     def update_state(self, y_true: Any, y_pred: Any = None, sample_weight: Any = None) -> None:
         """Adds a batch."""
-        sizes = level_sizes(self.code_space)
+        sizes = self.code_space.codebook_sizes
         rows = rows_that_count(y_true if y_pred is None else y_pred, len(sizes), sample_weight)
         in_range = tf.logical_and(rows >= 0, rows < tf.constant(sizes, tf.int64))
         tf.debugging.Assert(tf.reduce_all(in_range), [f"{self.name}: codes are out of range of {sizes}"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semid_tf.config import CodeSpace
-from semid_tf.ids import level_sizes
 
 # A level is dead where its codes tell hardly anything: below this perplexity about all items have one code.
 DEAD_PERPLEXITY = 1.5
@@ -37,7 +36,7 @@ def collapse_warnings(
     >>> collapse_warnings([1.0, 0.25], [200.0, 50.0], CodeSpace(2, 256))  # doctest: +ELLIPSIS
     ['level 1 has collapsed: 64 of 256 codes in use (25 %); revive dead codes sooner ...']
     """
-    sizes = level_sizes(code_space)
+    sizes = code_space.codebook_sizes
     reachable = [size if items is None else min(size, items) for size in sizes]
     lines = [
         _judge(level, size, reachable[level], usage[level] * size, perplexity[level])

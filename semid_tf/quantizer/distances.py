@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
+_LANES = 32
+_SIZE_IN_BLOCKS = 1024
 
-def fold_codebook(codebook: tf.Tensor) -> tf.Tensor:
+
+def fold_codebook(codebook: tf.Tensor, prices: tf.Tensor | None = None) -> tf.Tensor:
     """Codebook float32 [codebook_size, dim] -> float32 [dim + 1, codebook_size] for `nearest_codes`.
 
-    argmin ||r - e||^2 = argmax (r . e - ||e||^2 / 2): the half norm becomes one more row of the product.
+    argmin ||r - e||^2 / 2 + price = argmax (r . e - ||e||^2 / 2 - price): the last two become one more row of
+    the product. Prices, float32 [codebook_size], make crowded codewords dearer; None = free.
     """
     half_norm = 0.5 * tf.reduce_sum(tf.square(codebook), axis=1, keepdims=True)
-    return tf.transpose(tf.concat([codebook, -half_norm], axis=1))
+    last = half_norm if prices is None else half_norm + prices[:, None]
+    return tf.transpose(tf.concat([codebook, -last], axis=1))
+
+
+def append_one(vectors: tf.Tensor) -> tf.Tensor:
+    """Float32 [n, dim] -> [n, dim + 1]: a 1 behind each vector, for the last row of a folded codebook."""
+    return tf.pad(vectors, [[0, 0], [0, 1]], constant_values=1.0)
 
 
 def nearest_codes(residual: tf.Tensor, folded: tf.Tensor) -> tf.Tensor:
@@ -24,5 +36,51 @@ def nearest_codes(residual: tf.Tensor, folded: tf.Tensor) -> tf.Tensor:
     Returns:
         int32 [n], each in [0, codebook_size); ties go to the lowest index.
     """
-    with_one = tf.pad(residual, [[0, 0], [0, 1]], constant_values=1.0)
-    return tf.argmax(tf.matmul(with_one, folded), axis=1, output_type=tf.int32)
+    return highest(tf.matmul(append_one(residual), folded))
+
+
+def highest(scores: tf.Tensor) -> tf.Tensor:
+    """Place of the highest score of each row, float32 [n, k]: int32 [n]; ties go to the lowest index.
+
+    Long rows are searched in blocks, first for the block: a maximum is vectorised, an argmax is not.
+    """
+    if not _in_blocks(scores.shape[1]):
+        return tf.argmax(scores, axis=1, output_type=tf.int32)
+    block = tf.argmax(_highest_of_blocks(scores), axis=1, output_type=tf.int32)
+    lane = tf.argmax(_blocks_at(scores, block[:, None])[:, 0], axis=1, output_type=tf.int32)
+    return block * _LANES + lane
+
+
+class Highest(NamedTuple):
+    """The highest of each row, falling: scores float32 [n, k] and their places int32 [n, k]."""
+
+    scores: tf.Tensor
+    places: tf.Tensor
+
+
+def several_highest(scores: tf.Tensor, k: int) -> Highest:
+    """The k highest scores of each row, float32 [n, size]; of equal ones the first ones, in order.
+
+    Long rows are searched in blocks: the k highest lie in the k blocks with the highest maxima.
+    """
+    size = scores.shape[1]
+    if not _in_blocks(size) or k * _LANES >= size:
+        return Highest(*tf.math.top_k(scores, k))
+    blocks = tf.sort(tf.math.top_k(_highest_of_blocks(scores), k).indices, axis=1)
+    found = tf.math.top_k(tf.reshape(_blocks_at(scores, blocks), (-1, k * _LANES)), k)
+    block = tf.gather(blocks, found.indices // _LANES, batch_dims=1)
+    return Highest(found.values, block * _LANES + found.indices % _LANES)
+
+
+def _in_blocks(size: int | None) -> bool:
+    return size is not None and size >= _SIZE_IN_BLOCKS and size % _LANES == 0
+
+
+def _highest_of_blocks(scores: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_max(tf.reshape(scores, (-1, scores.shape[1] // _LANES, _LANES)), axis=2)
+
+
+def _blocks_at(scores: tf.Tensor, blocks: tf.Tensor) -> tf.Tensor:
+    """Blocks of each row, float32 [n, k, _LANES], at int32 [n, k]."""
+    rows = tf.range(tf.shape(scores)[0])[:, None] * (scores.shape[1] // _LANES)
+    return tf.gather(tf.reshape(scores, (-1, _LANES)), rows + blocks)

@@ -11,7 +11,12 @@ import tf_keras
 from semid_tf.config import RQVAEConfig
 from semid_tf.errors import DataError
 from semid_tf.progress import FiniteLoss, ProgressBar
-from semid_tf.quantizer.initialization import fit_standardization, principal_axes, residual_kmeans
+from semid_tf.quantizer.initialization import (
+    fit_standardization,
+    principal_axes,
+    residual_kmeans,
+    standardization_for,
+)
 from semid_tf.quantizer.metrics import normalized_mse
 from semid_tf.quantizer.rqvae import RQVAE
 
@@ -66,9 +71,9 @@ def _checked(
         raise DataError("weights must be finite and not negative.")
     kept = weights > 0
     embeddings, weights = np.asarray(embeddings, np.float32)[kept], weights[kept]
-    if len(embeddings) < config.codebook_size:
+    if len(embeddings) < config.code_space.largest:
         raise DataError(
-            f"{len(embeddings)} items are too few for codebook_size {config.codebook_size}; lower it."
+            f"{len(embeddings)} items are too few for codebook_size {config.code_space.largest}; lower it."
         )
     if not np.isfinite(embeddings).all():
         row = int(np.flatnonzero(kept)[~np.isfinite(embeddings).all(axis=1)][0])
@@ -81,7 +86,9 @@ def _checked(
 def start_rqvae(embeddings: np.ndarray, weights: np.ndarray, config: RQVAEConfig) -> RQVAE:
     """An RQ-VAE that is residual k-means in PCA space."""
     model = RQVAE(embeddings.shape[1], config)
-    standardization = fit_standardization(embeddings, weights)
+    standardization = standardization_for(
+        model.quantizer.assignments, fit_standardization(embeddings, weights)
+    )
     rows = _sample(len(embeddings), config.kmeans_items, config.seed)
     inputs = (embeddings[rows] - standardization.mean) / standardization.scale
     axes = principal_axes(inputs, weights[rows], model.latent_dim)
@@ -92,6 +99,7 @@ def start_rqvae(embeddings: np.ndarray, weights: np.ndarray, config: RQVAEConfig
         config.codebook_size,
         config.kmeans_iterations,
         config.seed,
+        config.assignment,
     )
     model.start(standardization, axes, codebooks)
     return model

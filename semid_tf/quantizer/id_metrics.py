@@ -9,7 +9,6 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.config import CodeSpace
-from semid_tf.ids import level_sizes
 from semid_tf.quantizer.code_metrics import rows_that_count
 
 _PACKED_BITS = 63
@@ -21,7 +20,7 @@ def id_keys(rows: tf.Tensor, code_space: CodeSpace) -> tf.Tensor:
     Exact, as numbers of mixed radix, where there are at most 2**63 Semantic IDs. Beyond that, FarmHash64
     fingerprints: two of 1,000,000 different Semantic IDs have the same with a probability of 3e-8.
     """
-    sizes = level_sizes(code_space)
+    sizes = code_space.codebook_sizes
     if math.prod(sizes) > 2**_PACKED_BITS:
         octets = tf.reshape(tf.bitcast(rows, tf.uint8), (-1, 8 * len(sizes)))
         return tf.bitcast(tf.fingerprint(octets), tf.int64)

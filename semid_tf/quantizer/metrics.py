@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from semid_tf.config import CodeSpace
-from semid_tf.ids import level_sizes, tuple_numbers
+from semid_tf.ids import tuple_numbers
 
 
 def normalized_mse(
@@ -65,9 +65,8 @@ def gini(sizes: np.ndarray) -> float:
 
 
 def code_counts(codes: np.ndarray, code_space: CodeSpace) -> np.ndarray:
-    """Items that have each code: int64 [num_levels, codes of the largest level], 0 beyond a smaller level."""
-    most = max(level_sizes(code_space))
-    return np.stack([np.bincount(level, minlength=most) for level in codes.T])
+    """Items that have each code: int64 [num_levels, largest codebook]; 0 behind a smaller level."""
+    return np.stack([np.bincount(level, minlength=code_space.largest) for level in codes.T])
 
 
 def code_usage(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
@@ -77,7 +76,7 @@ def code_usage(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
     [0.25, 0.5]
     """
     used = (code_counts(codes, code_space) > 0).sum(axis=1)
-    return (used / level_sizes(code_space)).tolist()
+    return (used / np.array(code_space.codebook_sizes)).tolist()
 
 
 def perplexity(codes: np.ndarray, code_space: CodeSpace) -> list[float]:

@@ -8,21 +8,28 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.config import CodeSpace
-from semid_tf.quantizer.distances import fold_codebook, nearest_codes
+from semid_tf.errors import ConfigError
+from semid_tf.quantizer.assignment import EUCLIDEAN, assignments
+from semid_tf.quantizer.beam import beam_codes
+from semid_tf.quantizer.distances import several_highest
+from semid_tf.quantizer.search import SearchLevel, last_scores, search_level
 
 
 class Quantized(NamedTuple):
     """What quantization makes of latent vectors.
 
     Attributes:
-        codes: int32 [n, num_levels], each in [0, codebook_size).
+        codes: int32 [n, num_levels], each below its level's codebook size.
         residuals: float32 [num_levels, n, dim]; what each level had left to quantize.
         codewords: float32 [num_levels, n, dim]; what each level chose.
+        inputs: float32 [num_levels, n, dim]; what was held against the codewords: the residuals, of length 1
+            where a level chooses by cosine.
     """
 
     codes: tf.Tensor
     residuals: tf.Tensor
     codewords: tf.Tensor
+    inputs: tf.Tensor
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -31,46 +38,123 @@ class ResidualQuantizer(tf_keras.layers.Layer):
 
     r_1 = z; c_l = argmin_k ||r_l - e_l,k||; r_{l+1} = r_l - sg[e_l,c_l]. Subtracting the codeword as a
     constant lets the gradient of every level's commitment reach the encoder.
+
+    The weight `codebooks` is float32 [num_levels, largest codebook, dim].
+
+    Args:
+        num_levels: codes of a Semantic ID.
+        codebook_size: one size for all levels, or one a level.
+        assignment: how levels choose, see `assignments`.
+        priced: whether codewords have prices, float32 [num_levels, largest codebook], that keep clusters
+            alike in size, see `fold_codebook`.
     """
 
-    def __init__(self, num_levels: int, codebook_size: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        num_levels: int,
+        codebook_size: int | tuple[int, ...],
+        assignment: str = EUCLIDEAN,
+        priced: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.code_space = CodeSpace(num_levels, codebook_size)
+        self.assignment, self.priced = assignment, priced
+        self.assignments = assignments(assignment, num_levels)
 
     def build(self, input_shape: tf.TensorShape) -> None:
         space = self.code_space
+        shape = (space.num_levels, space.largest)
+        # Replicas move their codebooks alike; where they drew at random, the first one's draw holds.
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.codebooks = self.add_weight(
-            name="codebooks", shape=(space.num_levels, space.codebook_size, int(input_shape[-1]))
+            name="codebooks", shape=(*shape, int(input_shape[-1])), aggregation=first
         )
+        if self.priced:
+            self.prices = self.add_weight(name="prices", shape=shape, initializer="zeros", trainable=False)
         super().build(input_shape)
 
-    def folded(self) -> list[tf.Tensor]:
-        """The codebooks as `nearest_codes` takes them, one a level."""
-        return [fold_codebook(self.codebooks[level]) for level in range(self.code_space.num_levels)]
+    def codebook(self, level: int) -> tf.Tensor:
+        """The codewords of a level, float32 [codebook_sizes[level], dim]; what is behind them is unused."""
+        book = self.codebooks[level, : self.code_space.codebook_sizes[level]]
+        return self.assignments[level].codewords(book)
 
-    def encode(self, latent: tf.Tensor, folded: list[tf.Tensor] | None = None) -> tf.Tensor:
-        """Codes of `latent`, float32 [n, dim]: int32 [n, num_levels]; ties go to the lowest index."""
-        codes, residual = [], latent
-        for level, matrix in enumerate(folded or self.folded()):
-            codes.append(nearest_codes(residual, matrix))
-            residual -= tf.gather(self.codebooks[level], codes[-1])
-        return tf.stack(codes, axis=1)
+    def levels(self) -> list[SearchLevel]:
+        """The levels as a search takes them."""
+        return [self._search_level(level) for level in range(self.code_space.num_levels)]
+
+    def _search_level(self, level: int) -> SearchLevel:
+        prices = self.prices[level, : self.code_space.codebook_sizes[level]] if self.priced else None
+        return search_level(self.codebook(level), prices, self.assignments[level])
+
+    def encode(
+        self, latent: tf.Tensor, beam_width: int = 1, levels: list[SearchLevel] | None = None
+    ) -> tf.Tensor:
+        """Codes of `latent`, float32 [n, dim]: int32 [n, num_levels]; ties go to the lowest index.
+
+        Args:
+            latent: what to quantize.
+            beam_width: 1 = greedy search, see `beam_codes`.
+            levels: of `levels`, where they are at hand.
+
+        Raises:
+            ConfigError: beam_width is below 1, or above 1 where errors of levels do not add up.
+        """
+        self.require_beam_width(beam_width)
+        return beam_codes(latent, levels or self.levels(), beam_width)
+
+    def require_beam_width(self, beam_width: int) -> None:
+        """Checks a beam width.
+
+        Raises:
+            ConfigError: it is below 1, or above 1 where errors of levels do not add up.
+        """
+        if beam_width < 1:
+            raise ConfigError(f"beam_width must be at least 1, got {beam_width}.")
+        if beam_width > 1 and (self.priced or not all(part.additive for part in self.assignments)):
+            raise ConfigError(
+                f"beam_width must be 1 with balanced codes and normalized residuals, got {beam_width}."
+            )
+
+    def candidates(
+        self, latent: tf.Tensor, k: int, beam_width: int = 1, levels: list[SearchLevel] | None = None
+    ) -> tf.Tensor:
+        """Codes for the last level, nearest first, under each item's earlier codes: int32 [n, k].
+
+        Candidate 0 is the last code that `encode` gives; ties go to the lowest index.
+
+        Raises:
+            ConfigError: k is not between 1 and the last codebook's size; see `require_beam_width`.
+        """
+        size = self.code_space.codebook_sizes[-1]
+        if not 1 <= k <= size:
+            raise ConfigError(f"k must lie between 1 and the {size} codes of the last level, got {k}.")
+        levels = levels or self.levels()
+        codes = self.encode(latent, beam_width, levels)
+        return several_highest(last_scores(latent, levels, codes), k).places
+
+    def words(self, codes: tf.Tensor) -> list[tf.Tensor]:
+        """The codeword of each level, float32 [n, dim] each, of codes int32 [n, num_levels]."""
+        return [tf.gather(self.codebook(lv), codes[:, lv]) for lv in range(self.code_space.num_levels)]
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Sum of the codewords of `codes`, int32 [n, num_levels]: float32 [n, dim]."""
-        words = [
-            tf.gather(self.codebooks[level], codes[:, level]) for level in range(self.code_space.num_levels)
-        ]
-        return tf.add_n(words)
+        return tf.add_n(self.words(codes))
 
     def call(self, latent: tf.Tensor) -> Quantized:
         codes = self.encode(tf.stop_gradient(latent))
-        residuals, codewords = [latent], []
-        for level in range(self.code_space.num_levels):
-            codewords.append(tf.gather(self.codebooks[level], codes[:, level]))
-            residuals.append(residuals[-1] - tf.stop_gradient(codewords[-1]))
-        return Quantized(codes, tf.stack(residuals[:-1]), tf.stack(codewords))
+        residuals, inputs, codewords, left = [], [], self.words(codes), latent
+        for assignment, word in zip(self.assignments, codewords, strict=True):
+            residuals.append(assignment.enter(left))
+            inputs.append(assignment.inputs(residuals[-1]))
+            left = residuals[-1] - tf.stop_gradient(word)
+        return Quantized(codes, tf.stack(residuals), tf.stack(codewords), tf.stack(inputs))
 
     def get_config(self) -> dict[str, Any]:
         space = self.code_space
-        return super().get_config() | {"num_levels": space.num_levels, "codebook_size": space.codebook_size}
+        return super().get_config() | {
+            "num_levels": space.num_levels,
+            "codebook_size": space.codebook_size,
+            "assignment": self.assignment,
+            "priced": self.priced,
+        }

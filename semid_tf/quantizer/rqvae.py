@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from semid_tf.artifacts import fingerprint
-from semid_tf.config import CodeSpace, RQVAEConfig, from_table
+from semid_tf.config import RQVAEConfig, from_table
+from semid_tf.quantizer.base import Quantizer
+from semid_tf.quantizer.contrastive import co_occurrence_loss
+from semid_tf.quantizer.ema import MovingAverages
+from semid_tf.quantizer.estimators import ESTIMATORS
 from semid_tf.quantizer.initialization import Standardization
 from semid_tf.quantizer.residual import Quantized, ResidualQuantizer
+from semid_tf.quantizer.revival import revive
 from semid_tf.quantizer.shortcut import LinearPlusMLP
+from semid_tf.quantizer.usage import batch_use, existing_codes
+
+_FIRST = tf.VariableAggregation.ONLY_FIRST_REPLICA
+
+
+class Pass(NamedTuple):
+    """What a batch of embeddings became.
+
+    Attributes:
+        losses: float32 [n], of each item.
+        quantized: what its levels chose.
+        vectors: sum of the codewords with the gradient for the encoder, float32 [n, latent_dim].
+    """
+
+    losses: tf.Tensor
+    quantized: Quantized
+    vectors: tf.Tensor
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
-class RQVAE(tf_keras.Model):
+class RQVAE(Quantizer):
     """Encoder, residual quantizer, decoder.
 
     Loss: mean ||x - x_hat||^2 + sum over levels of beta ||r_l - sg[e_l]||^2 + ||sg[r_l] - e_l||^2, of
-    standardised embeddings, each item by its sample weight. The gradient passes the quantizer once,
-    straight through: z = r_1 + sg[sum_l e_l - r_1].
+    standardised embeddings, each item by its sample weight. The gradient passes the quantizer once, by
+    default straight through: z = r_1 + sg[sum_l e_l - r_1]. Where a level chooses by cosine, r_l is brought
+    to length 1 in its terms; where codebooks are moving averages, their term is left out.
+
+    Trains on `(embeddings, labels, weights)`, labels unused, or on items seen together,
+    `((embeddings, embeddings of their partners), labels, weights)`: then both are trained on, and
+    `contrastive_weight` times `co_occurrence_loss` of their quantized vectors is added.
 
     Args:
         embedding_dim: dimension of the content embeddings.
@@ -38,7 +64,11 @@ class RQVAE(tf_keras.Model):
             self.latent_dim, self.config.hidden_dim, self.config.seed, name="encoder"
         )
         self.quantizer = ResidualQuantizer(
-            self.config.num_levels, self.config.codebook_size, name="quantizer"
+            self.config.num_levels,
+            self.config.codebook_size,
+            self.config.assignment,
+            trainable=self.config.codebook_update == "gradient",
+            name="quantizer",
         )
         self.decoder = LinearPlusMLP(
             embedding_dim, self.config.hidden_dim, self.config.seed + 1, name="decoder"
@@ -47,22 +77,20 @@ class RQVAE(tf_keras.Model):
         self.scale = self.add_weight(name="scale", shape=(), initializer="ones", trainable=False)
         self.idle_steps = self.add_weight(
             name="idle_steps",
-            shape=(self.config.num_levels, self.config.codebook_size),
+            shape=(self.code_space.num_levels, self.code_space.largest),
             initializer="zeros",
             dtype=tf.int32,
             trainable=False,
+            aggregation=_FIRST,
         )
+        self.averages = self._averages() if self.config.codebook_update == "ema" else None
+        self.quantizer.build((None, self.latent_dim))
         self(tf.zeros((1, embedding_dim)))
 
-    @property
-    def code_space(self) -> CodeSpace:
-        """Levels and codes of the Semantic IDs."""
-        return self.config.code_space
-
-    @property
-    def fingerprint(self) -> str:
-        """Identifies settings and weights."""
-        return fingerprint(self.get_config(), *self.get_weights())
+    def _averages(self) -> MovingAverages:
+        per_code = self.config.batch_size / self.code_space.largest
+        decay, epsilon = self.config.ema_decay, self.config.ema_epsilon
+        return MovingAverages(self.code_space, self.latent_dim, decay, epsilon, per_code, name="averages")
 
     def start(self, standardization: Standardization, axes: np.ndarray, codebooks: np.ndarray) -> None:
         """Sets the start: standardisation, principal axes [embedding_dim, latent_dim], codebooks."""
@@ -71,66 +99,103 @@ class RQVAE(tf_keras.Model):
         self.encoder.linear.kernel.assign(axes)
         self.decoder.linear.kernel.assign(axes.T)
         self.quantizer.codebooks.assign(codebooks)
+        if self.averages is not None:
+            self.averages.restart(self.quantizer)
 
     def standardize(self, embedding: tf.Tensor) -> tf.Tensor:
         """(embedding - mean) / scale."""
         return (embedding - self.mean) / self.scale
 
-    def encode(self, embedding: tf.Tensor) -> tf.Tensor:
-        """Codes of embeddings, float32 [n, embedding_dim]: int32 [n, num_levels], coarsest first."""
-        return self.quantizer.encode(self.encoder(self.standardize(embedding)))
+    def latent(self, embedding: tf.Tensor) -> tf.Tensor:
+        return self.encoder(self.standardize(embedding))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
-        """Embeddings that codes, int32 [n, num_levels], stand for: float32 [n, embedding_dim]."""
         return self.decoder(self.quantizer.decode(codes)) * self.scale + self.mean
-
-    def call(self, embedding: tf.Tensor) -> tf.Tensor:
-        """The embedding after encoding and decoding, float32 [n, embedding_dim]."""
-        codes = self.quantizer(self.encoder(self.standardize(embedding))).codes
-        return self.decode(codes)
 
     def losses_of(self, embedding: tf.Tensor) -> tuple[tf.Tensor, Quantized]:
         """Loss of each item, float32 [n], and what its levels chose."""
+        return self._pass(embedding)[:2]
+
+    def _pass(self, embedding: tf.Tensor, levels: tf.Tensor | None = None) -> Pass:
+        """Through encoder, quantizer and decoder, with all levels or those marked in bool [num_levels]."""
         inputs = self.standardize(embedding)
         latent = self.encoder(inputs)
         quantized = self.quantizer(latent)
-        total = tf.reduce_sum(quantized.codewords, axis=0)
-        reconstructed = self.decoder(latent + tf.stop_gradient(total - latent))
-        commitment = _squared_error(quantized.residuals, tf.stop_gradient(quantized.codewords))
-        codebook = _squared_error(tf.stop_gradient(quantized.residuals), quantized.codewords)
-        levels = tf.reduce_sum(self.config.commitment_weight * commitment + codebook, axis=0)
-        return _squared_error(inputs, reconstructed) + levels, quantized
+        level_losses, codewords = self._level_losses(quantized), quantized.codewords
+        if levels is not None:
+            level_losses = tf.where(levels[:, None], level_losses, 0.0)
+            codewords = tf.where(levels[:, None, None], codewords, 0.0)
+        vectors = ESTIMATORS[self.config.gradient](latent, tf.reduce_sum(codewords, axis=0))
+        losses = _squared_error(inputs, self.decoder(vectors)) + tf.reduce_sum(level_losses, axis=0)
+        return Pass(losses, quantized, vectors)
+
+    def _level_losses(self, quantized: Quantized) -> tf.Tensor:
+        """Commitment and codebook loss, float32 [num_levels, n]."""
+        commitment = _squared_error(quantized.inputs, tf.stop_gradient(quantized.codewords))
+        if self.averages is not None:
+            return self.config.commitment_weight * commitment
+        codebook = _squared_error(tf.stop_gradient(quantized.inputs), quantized.codewords)
+        return self.config.commitment_weight * commitment + codebook
+
+    def _batch(self, data: Any, levels: tf.Tensor | None = None) -> tuple[tf.Tensor, Quantized, tf.Tensor]:
+        """Loss of a batch, what its items chose, and their weights."""
+        items, _, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
+        paired = isinstance(items, tuple | list)
+        first = items[0] if paired else items
+        weights = tf.ones(tf.shape(first)[:1]) if weights is None else tf.cast(weights, tf.float32)
+        embedding, weights = (tf.concat(items, 0), tf.tile(weights, [2])) if paired else (items, weights)
+        result = self._pass(embedding, levels)
+        loss = _weighted_mean(result.losses, weights)
+        if paired:
+            loss += self.config.contrastive_weight * self._together(result.vectors, weights)
+        return loss, result.quantized, weights
+
+    def _together(self, vectors: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        first, second = tf.split(vectors, 2)
+        weights = tf.split(weights, 2)[0]
+        losses = co_occurrence_loss(first, second, weights, self.config.contrastive_temperature)
+        return _weighted_mean(losses, weights)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        embedding, _, weight = tf_keras.utils.unpack_x_y_sample_weight(data)
+        levels = self._levels_of_step()
         with tf.GradientTape() as tape:
-            losses, quantized = self.losses_of(embedding)
-            loss = _weighted_mean(losses, weight)
+            loss, quantized, weights = self._batch(data, levels)
         variables = self.trainable_variables
         gradients = tape.gradient(loss, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self._revive(quantized)
+        self._update_codebooks(quantized, weights, levels)
         return {"loss": loss / self.embedding_dim}
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        embedding, _, weight = tf_keras.utils.unpack_x_y_sample_weight(data)
-        return {"loss": _weighted_mean(self.losses_of(embedding)[0], weight) / self.embedding_dim}
+        return {"loss": self._batch(data)[0] / self.embedding_dim}
 
-    def _revive(self, quantized: Quantized) -> None:
-        """Moves each code that was idle too long onto a random residual of its level (SoundStream's rule)."""
-        levels, size = self.config.num_levels, self.config.codebook_size
-        places = tf.reshape(quantized.codes + size * tf.range(levels), [-1])
-        counts = tf.reshape(tf.math.bincount(places, minlength=levels * size), (levels, size))
-        idle = tf.where(counts > 0, 0, self.idle_steps + 1)
+    def _seed(self, purpose: int) -> tf.Tensor:
+        """For draws of this step: a resumed run draws what an unbroken one would have drawn."""
+        return tf.stack([2 * self.config.seed + purpose, tf.cast(self.optimizer.iterations, tf.int32)])
+
+    def _levels_of_step(self) -> tf.Tensor | None:
+        """With progressive levels the first r, r uniform, as PLUM does: bool [num_levels]; None = all."""
+        if not self.config.progressive_levels:
+            return None
+        levels = self.code_space.num_levels
+        return tf.range(levels) <= tf.random.stateless_uniform((), self._seed(1), 0, levels, tf.int32)
+
+    def _update_codebooks(self, quantized: Quantized, weights: tf.Tensor, levels: tf.Tensor | None) -> None:
+        """Moving averages, where there are any; then codes that have been idle too long are revived."""
+        use = batch_use(quantized, weights, self.code_space)
+        if self.averages is not None:
+            self.averages.update(self.quantizer, use, levels)
+        idle = tf.where(use.counts > 0, 0, self.idle_steps + 1)
+        if levels is not None:
+            idle = tf.where(levels[:, None], idle, self.idle_steps)
         dead = idle >= self.config.revive_after_steps
-        self.idle_steps.assign(tf.where(dead, 0, idle))
-        places_of_dead = tf.cast(tf.where(dead), tf.int32)
-        rows = tf.random.uniform((tf.shape(places_of_dead)[0],), 0, tf.shape(quantized.codes)[0], tf.int32)
-        drawn = tf.gather_nd(quantized.residuals, tf.stack([places_of_dead[:, 0], rows], axis=1))
-        self.quantizer.codebooks.scatter_nd_update(places_of_dead, drawn)
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Nothing to do: a model is built when it is made."""
+        if self.averages is not None:
+            dead |= self.averages.counts < self.config.revive_below
+        dead &= existing_codes(self.code_space)
+        moved = revive(self.quantizer, dead, quantized, weights, self._seed(0))
+        self.idle_steps.assign(tf.where(moved, 0, idle))
+        if self.averages is not None:
+            self.averages.restart(self.quantizer, moved)
 
     def get_config(self) -> dict[str, Any]:
         return {"embedding_dim": self.embedding_dim, "config": dataclasses.asdict(self.config)}

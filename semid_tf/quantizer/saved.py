@@ -9,42 +9,76 @@ import tensorflow as tf
 
 from semid_tf.artifacts import Artifact, open_artifact
 from semid_tf.config import CodeSpace
-from semid_tf.errors import DataError
+from semid_tf.errors import ConfigError, DataError
 from semid_tf.ids.semantic_id import require_codes
-from semid_tf.quantizer.rqvae import RQVAE
+from semid_tf.quantizer.base import Quantizer
+from semid_tf.quantizer.checks import finite_float32
+from semid_tf.quantizer.search import SearchLevel
 
 KIND = "quantizer"
 _BATCH = 4096
+_CANDIDATES = 64
 
 
-def quantizer_module(model: RQVAE) -> tf.Module:
-    """The signatures of a trained RQ-VAE as a plain `tf.Module` that knows no Keras.
+def quantizer_module(model: Quantizer, beam_width: int = 1) -> tf.Module:
+    """The signatures of a trained quantizer as a plain `tf.Module` that knows no Keras.
+
+    Args:
+        model: an `RQVAE` or a `ResidualKMeans`.
+        beam_width: of the search for codes, see `beam_codes`.
 
     Returns:
-        A module with `encode` (`embedding` float32 [n, embedding_dim] -> `codes` int32 [n, num_levels]) and
-        `decode` (the way back), both for batches of any size.
-    """
-    folded = [tf.Variable(matrix, trainable=False) for matrix in model.quantizer.folded()]
+        A module with `encode` (`embedding` float32 [n, embedding_dim] -> `codes` int32 [n, num_levels]),
+        `decode` (the way back) and `candidates` (`embedding` -> `codes` and `candidates` int32 [n, k], the
+        last level's codes, nearest first, k = 64 or as many as there are), all for batches of any size.
 
-    @tf.function(input_signature=[tf.TensorSpec((None, model.embedding_dim), tf.float32, "embedding")])
+    Raises:
+        ConfigError: the beam width does not suit the quantizer.
+    """
+    model.quantizer.require_beam_width(beam_width)
+    levels = [_constants(level) for level in model.quantizer.levels()]
+    k = min(_CANDIDATES, model.code_space.codebook_sizes[-1])
+    embeddings = tf.TensorSpec((None, model.embedding_dim), tf.float32, "embedding")
+
+    @tf.function(input_signature=[embeddings])
     def encode(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
-        latent = model.encoder(model.standardize(embedding))
-        return {"codes": model.quantizer.encode(latent, folded)}
+        return {"codes": model.quantizer.encode(model.latent(embedding), beam_width, levels)}
 
     @tf.function(input_signature=[tf.TensorSpec((None, model.code_space.num_levels), tf.int32, "codes")])
     def decode(codes: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"embedding": model.decode(codes)}
 
+    @tf.function(input_signature=[embeddings])
+    def candidates(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
+        latent = model.latent(embedding)
+        codes = model.quantizer.encode(latent, beam_width, levels)
+        return {"codes": codes, "candidates": model.quantizer.candidates(latent, k, beam_width, levels)}
+
     module = tf.Module(name="quantizer")
-    module.encode, module.decode = encode, decode
-    module.tracked = [*folded, *model.weights]
+    module.encode, module.decode, module.candidates = encode, decode, candidates
+    module.tracked = [*model.weights, *(tensor for level in levels for tensor in level[:2])]
     return module
 
 
-def save_quantizer(model: RQVAE, folder: str | Path) -> None:
-    """Writes a trained RQ-VAE as a SavedModel with the signatures `encode` and `decode`."""
-    module = quantizer_module(model)
-    tf.saved_model.save(module, str(folder), signatures={"encode": module.encode, "decode": module.decode})
+def _constants(level: SearchLevel) -> SearchLevel:
+    folded, words = (tf.Variable(tensor, trainable=False) for tensor in (level.folded, level.words))
+    return level._replace(folded=folded, words=words)
+
+
+def save_quantizer(model: Quantizer, folder: str | Path, beam_width: int = 1) -> None:
+    """Writes a trained quantizer as a SavedModel with the signatures `encode`, `decode` and `candidates`.
+
+    Args:
+        model: an `RQVAE` or a `ResidualKMeans`.
+        folder: to write into.
+        beam_width: of the search for codes in `encode`: 1 = greedy; see `beam_codes`.
+
+    Raises:
+        ConfigError: the beam width does not suit the quantizer.
+    """
+    module = quantizer_module(model, beam_width)
+    signatures = {name: getattr(module, name) for name in ("encode", "decode", "candidates")}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
 class SavedQuantizer:
@@ -74,14 +108,31 @@ class SavedQuantizer:
         """Codes of embeddings, float32 [n, embedding_dim]: int32 [n, num_levels].
 
         Raises:
-            DataError: the embeddings have another dimension.
+            DataError: the embeddings have another dimension or are not finite.
         """
+        return self._in_batches("encode", "codes", self._checked(embeddings))
+
+    def candidates(self, embeddings: np.ndarray, k: int) -> np.ndarray:
+        """Codes for the last level, nearest first, under each item's earlier codes: int32 [n, k].
+
+        Candidate 0 is the item's own last code.
+
+        Raises:
+            ConfigError: the quantizer was saved with fewer candidates.
+            DataError: the embeddings have another dimension or are not finite.
+        """
+        most = int(self.module.signatures["candidates"].structured_outputs["candidates"].shape[1])
+        if not 1 <= k <= most:
+            raise ConfigError(f"k must lie between 1 and the {most} candidates that were saved, got {k}.")
+        return self._in_batches("candidates", "candidates", self._checked(embeddings))[:, :k]
+
+    def _checked(self, embeddings: np.ndarray) -> np.ndarray:
         if embeddings.ndim != 2 or embeddings.shape[1] != self.embedding_dim:
             raise DataError(
                 f"embeddings have shape {list(embeddings.shape)}; quantizer {self.fingerprint} takes "
                 f"[n, {self.embedding_dim}]."
             )
-        return self._in_batches("encode", "codes", np.asarray(embeddings, np.float32))
+        return finite_float32(embeddings)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Embeddings that codes, int [n, num_levels], stand for: float32 [n, embedding_dim].

@@ -28,7 +28,7 @@ def require_alphabet(code_space: CodeSpace) -> None:
 
 def code_points(codes: np.ndarray, code_space: CodeSpace) -> np.ndarray:
     """Unicode code points of codes, int [n, num_levels]: uint32 of the same shape."""
-    place = codes + np.arange(code_space.num_levels) * code_space.codebook_size
+    place = codes + np.array(code_space.starts)
     return (FIRST + place + 2 * (place // _PLANE)).astype(np.uint32)
 
 
@@ -44,7 +44,7 @@ def code_texts(codes: np.ndarray, code_space: CodeSpace) -> np.ndarray:
 
 def code_texts_in_graph(codes: tf.Tensor, code_space: CodeSpace) -> tf.Tensor:
     """`code_texts` by TensorFlow ops: int32 [n, num_levels] -> UTF-8 string [n]."""
-    place = codes + tf.range(code_space.num_levels) * code_space.codebook_size
+    place = codes + tf.constant(code_space.starts)
     return tf.strings.unicode_encode(FIRST + place + 2 * (place // _PLANE), "UTF-8")
 
 

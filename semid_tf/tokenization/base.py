@@ -58,5 +58,5 @@ class Tokenizer(tf.Module):
         return cls(**config)
 
     def _valid(self, codes: tf.Tensor) -> tf.Tensor:
-        inside = (codes >= 0) & (codes < self.code_space.codebook_size)
+        inside = (codes >= 0) & (codes < self.code_space.codebook_sizes)
         return tf.reduce_all(inside, axis=-1, keepdims=True)

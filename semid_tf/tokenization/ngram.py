@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ class GroupTokenizer(Tokenizer):
         self.code_space, self._hashed_rows = code_space, num_rows
         groups = self.groups()
         self.num_pieces = len(groups)
-        sizes = [code_space.codebook_size ** len(group) for group in groups]
+        sizes = [math.prod(code_space.codebook_sizes[i] for i in group) for group in groups]
         self._starts = [1 + sum(sizes[:i]) for i in range(len(sizes))]
         self.num_rows = num_rows or 1 + sum(sizes)
         if self.num_rows > _MOST_ROWS:
@@ -58,14 +59,14 @@ class GroupTokenizer(Tokenizer):
         return tf.where(self._valid(codes), pieces, 0)
 
     def _pieces(self, levels: Sequence[Array]) -> list[Array]:
-        return [self._piece([levels[i] for i in group], place) for place, group in enumerate(self.groups())]
+        return [self._piece(levels, group, place) for place, group in enumerate(self.groups())]
 
-    def _piece(self, codes: list[Array], place: int) -> Array:
+    def _piece(self, levels: Sequence[Array], group: range, place: int) -> Array:
         if self._hashed_rows:
-            return hash_group(codes, place, self.num_rows)
-        index = codes[0]
-        for code in codes[1:]:
-            index = index * self.code_space.codebook_size + code
+            return hash_group([levels[i] for i in group], place, self.num_rows)
+        index = levels[group[0]]
+        for level in group[1:]:
+            index = index * self.code_space.codebook_sizes[level] + levels[level]
         return index + self._starts[place]
 
     def get_config(self) -> dict[str, Any]:

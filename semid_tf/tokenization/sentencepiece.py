@@ -57,9 +57,13 @@ class SentencePieceTokenizer(Tokenizer):
         return tf.where(valid, padded, PADDING)
 
     def single_codes(self) -> np.ndarray:
-        """The piece of each code alone: int32 [num_levels, codebook_size]."""
-        ids = self._processor.piece_to_id(list(alphabet(self.code_space)))
-        return np.array(ids, np.int32).reshape(self.code_space.num_levels, -1)
+        """The piece of each code alone: int32 [num_levels, largest codebook]; 0 behind a smaller level."""
+        space = self.code_space
+        ids = np.array(self._processor.piece_to_id(list(alphabet(space))), np.int32)
+        pieces = np.full((space.num_levels, space.largest), PADDING, np.int32)
+        for level, (start, size) in enumerate(zip(space.starts, space.codebook_sizes, strict=True)):
+            pieces[level, :size] = ids[start : start + size]
+        return pieces
 
     def get_config(self) -> dict[str, Any]:
         model = base64.b64encode(self.model).decode("ascii")
@@ -105,7 +109,7 @@ class PiecesAndCodes(Tokenizer):
         return tf.concat([pieces, tf.where(valid & ~known, single, PADDING)], axis=1)
 
     def _starts(self) -> np.ndarray:
-        return np.arange(self.code_space.num_levels, dtype=np.int32) * self.code_space.codebook_size
+        return np.arange(self.code_space.num_levels, dtype=np.int32) * self.code_space.largest
 
     def get_config(self) -> dict[str, Any]:
         return {"sentencepiece": self.sentencepiece.get_config()}

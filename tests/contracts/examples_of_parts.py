@@ -38,6 +38,12 @@ def _rqvae() -> Part:
     return Part(sid.RQVAE(DIM, config), _random(9, DIM))
 
 
+def _residual_kmeans() -> Part:
+    items = np.random.default_rng(5).normal(size=(60, DIM)).astype(np.float32)
+    config = sid.ResidualKMeansConfig(num_levels=2, codebook_size=(8, 4), iterations=2, refinements=2)
+    return Part(sid.fit_residual_kmeans(items, config=config), _random(9, DIM))
+
+
 def _ranker() -> Part:
     pieces = sid.NgramTokenizer(SPACE).encode(ALL_CODES)
     embedding = sid.CatalogueEmbedding.of(pieces, sid.PieceEmbedding(13, dim=4))
@@ -53,6 +59,7 @@ def _catalogue() -> Part:
 
 EXAMPLES: dict[type, Callable[[], Part]] = {
     sid.RQVAE: _rqvae,
+    sid.ResidualKMeans: _residual_kmeans,
     sid.Ranker: _ranker,
     sid.CatalogueEmbedding: _catalogue,
     sid.ResidualQuantizer: lambda: Part(sid.ResidualQuantizer(3, 8), _random(9, DIM)),

@@ -17,7 +17,7 @@ import semid_tf as sid
 # Metrics are layers to Keras; tests/quantizer/test_keras_metrics.py has their contract.
 PUBLIC = [part for part in public(tf_keras.layers.Layer) if not issubclass(part, tf_keras.metrics.Metric)]
 # Codebooks come from k-means; their initializer is only a place-holder.
-STARTED_FROM_DATA = (sid.ResidualQuantizer, sid.RQVAE)
+STARTED_FROM_DATA = (sid.ResidualQuantizer, sid.ResidualKMeans, sid.RQVAE)
 
 
 @pytest.fixture(scope="module", params=PUBLIC, ids=[part.__name__ for part in PUBLIC])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,61 @@ from pipelines.encode import encode_corpus
 Encode = Callable[[np.ndarray], np.ndarray]
 
 
+SMALL = sid.RQVAEConfig(
+    num_levels=3,
+    codebook_size=16,
+    latent_dim=8,
+    hidden_dim=16,
+    epochs=1,
+    batch_size=256,
+    kmeans_iterations=10,
+)
+KINDS = ["rqvae", "hybrid rqvae", "residual k-means", "normalized", "balanced", "fsq", "beam"]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each quantizer in turn."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def published(fitted: sid.RQVAE, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fitted(kind: str, catalogue_items: sid.Items) -> Any:
+    """It, fitted on the catalogue."""
+    embeddings = catalogue_items.embeddings
+    kmeans = sid.ResidualKMeansConfig(num_levels=3, codebook_size=16)
+    match kind:
+        case "rqvae" | "beam":
+            return sid.fit_rqvae(embeddings, config=SMALL)
+        case "hybrid rqvae":
+            return sid.fit_rqvae(embeddings, config=dataclasses.replace(SMALL, assignment="hybrid"))
+        case "normalized":
+            kmeans = dataclasses.replace(kmeans, assignment="normalized")
+        case "balanced":
+            kmeans = dataclasses.replace(kmeans, balanced=True)
+        case "fsq":
+            kmeans = dataclasses.replace(kmeans, fsq_sizes=(4, 4))
+    return sid.fit_residual_kmeans(embeddings, config=kmeans)
+
+
+@pytest.fixture(scope="module")
+def beam_width(kind: str) -> int:
+    """Of the search for codes."""
+    return 3 if kind == "beam" else 1
+
+
+@pytest.fixture(scope="module")
+def fitted_codes(fitted: Any, catalogue_items: sid.Items, beam_width: int) -> np.ndarray:
+    """Codes of the catalogue: int32 [3000, 3]."""
+    return fitted.encode(catalogue_items.embeddings, beam_width).numpy()
+
+
+@pytest.fixture(scope="module")
+def published(fitted: Any, beam_width: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The quantizer as an artifact."""
 
     def fill(folder: Path) -> sid.Made:
-        sid.save_quantizer(fitted, folder)
+        sid.save_quantizer(fitted, folder, beam_width)
         return sid.Made(fitted.fingerprint)
 
     return sid.ArtifactStore(tmp_path_factory.mktemp("store")).make("quantizer", fitted.config, (), fill).path
@@ -45,14 +95,16 @@ def by_signature(bare: Any) -> Encode:
     return lambda rows: bare.signatures["encode"](embedding=tf.constant(rows))["codes"].numpy()
 
 
-def test_the_codes_tell_items_apart(fitted_codes: np.ndarray) -> None:
+def test_the_codes_tell_items_apart(fitted_codes: np.ndarray, kind: str) -> None:
     assert fitted_codes.dtype == np.int32
-    assert sid.unique_rate(fitted_codes) > 0.3
+    # Sixteen directions a level tell few of these items apart.
+    assert sid.unique_rate(fitted_codes) > (0.04 if kind == "hybrid rqvae" else 0.15)
     assert min(sid.code_usage(fitted_codes, sid.CodeSpace(3, 16))) > 0.9
 
 
-def test_graph(fitted: sid.RQVAE, catalogue_items: sid.Items, fitted_codes: np.ndarray) -> None:
-    np.testing.assert_array_equal(tf.function(fitted.encode)(catalogue_items.embeddings), fitted_codes)
+def test_graph(fitted: Any, catalogue_items: sid.Items, fitted_codes: np.ndarray, beam_width: int) -> None:
+    found = tf.function(lambda rows: fitted.encode(rows, beam_width))(catalogue_items.embeddings)
+    np.testing.assert_array_equal(found, fitted_codes)
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096])
@@ -61,17 +113,20 @@ def test_batch_sizes(bare: Any, catalogue_items: sid.Items, fitted_codes: np.nda
     np.testing.assert_array_equal(found, fitted_codes)
 
 
-def test_eager_one_by_one(fitted: sid.RQVAE, catalogue_items: sid.Items, fitted_codes: np.ndarray) -> None:
-    found = in_batches(lambda rows: fitted.encode(rows).numpy(), catalogue_items.embeddings[:200], 1)
-    np.testing.assert_array_equal(found, fitted_codes[:200])
+def test_eager_one_by_one(
+    fitted: Any, catalogue_items: sid.Items, fitted_codes: np.ndarray, beam_width: int
+) -> None:
+    rows = catalogue_items.embeddings[:100]
+    found = in_batches(lambda row: fitted.encode(row, beam_width).numpy(), rows, 1)
+    np.testing.assert_array_equal(found, fitted_codes[:100])
 
 
 def test_keras_file(
-    fitted: sid.RQVAE, catalogue_items: sid.Items, fitted_codes: np.ndarray, tmp_path: Path
+    fitted: Any, catalogue_items: sid.Items, fitted_codes: np.ndarray, beam_width: int, tmp_path: Path
 ) -> None:
     fitted.save(tmp_path / "it.keras")
     again = tf_keras.models.load_model(tmp_path / "it.keras", compile=False)
-    np.testing.assert_array_equal(again.encode(catalogue_items.embeddings), fitted_codes)
+    np.testing.assert_array_equal(again.encode(catalogue_items.embeddings, beam_width), fitted_codes)
     assert again.fingerprint == fitted.fingerprint
 
 
@@ -91,7 +146,19 @@ def test_beam(published: Path, catalogue_items: sid.Items, fitted_codes: np.ndar
 
 
 def test_the_way_back_is_the_same(
-    fitted: sid.RQVAE, bare: Any, catalogue_items: sid.Items, fitted_codes: np.ndarray
+    fitted: Any, bare: Any, catalogue_items: sid.Items, fitted_codes: np.ndarray, beam_width: int
 ) -> None:
     found = bare.signatures["decode"](codes=tf.constant(fitted_codes))["embedding"]
-    np.testing.assert_allclose(found, fitted(catalogue_items.embeddings), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found, fitted.decode(fitted_codes), rtol=1e-5, atol=1e-6)
+    if beam_width == 1:
+        np.testing.assert_allclose(found, fitted(catalogue_items.embeddings), rtol=1e-5, atol=1e-6)
+
+
+def test_candidates_begin_with_the_items_own_code(
+    fitted: Any, published: Path, catalogue_items: sid.Items, fitted_codes: np.ndarray, beam_width: int
+) -> None:
+    found = fitted.candidates(catalogue_items.embeddings, 5, beam_width).numpy()
+    np.testing.assert_array_equal(found[:, 0], fitted_codes[:, -1])
+    saved = sid.load_quantizer(published).candidates(catalogue_items.embeddings, 16)
+    np.testing.assert_array_equal(saved[:, :5], found)
+    assert (np.sort(saved, axis=1) == np.arange(16)).all()

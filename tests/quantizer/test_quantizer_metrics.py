@@ -50,6 +50,14 @@ def test_code_figures_by_hand() -> None:
     assert sid.perplexity(CODES, SPACE) == pytest.approx([math.exp(entropy)] * 2)
 
 
+def test_code_figures_of_unequal_levels_count_each_levels_own_codes() -> None:
+    space = sid.CodeSpace(2, (4, 2))
+    codes = np.array([[0, 1], [3, 0], [0, 1]])
+    assert sid.code_counts(codes, space).tolist() == [[2, 0, 0, 1], [1, 2, 0, 0]]
+    assert sid.code_usage(codes, space) == [0.5, 1.0]
+    assert sid.perplexity(codes, space)[0] == pytest.approx(sid.perplexity(codes, space)[1])
+
+
 def test_perplexity_of_one_code_and_of_all_alike() -> None:
     assert sid.perplexity(np.zeros((9, 2), int), SPACE) == pytest.approx([1, 1])
     every = np.stack([np.arange(4), np.arange(4)], axis=1)

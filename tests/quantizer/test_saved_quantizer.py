@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,53 @@ def test_embeddings_of_another_shape_are_refused(saved: sid.SavedQuantizer, shap
         saved.encode(np.zeros(shape, np.float32))
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.float32([[0] * 5, [0, 0, np.nan, 0, 0]]), "embeddings[1] is not finite; remove"),
+        (
+            np.float16([[0] * 5, [0] * 5, [0, 0, np.inf, 0, 0]]),
+            "embeddings[2] is not finite (float16 ends at",
+        ),
+        (
+            np.float64([[1e300] * 5]),
+            "embeddings[0] is not finite in float32 (its float64 numbers are too large)",
+        ),
+    ],
+)
+def test_embeddings_that_are_not_finite_are_refused(
+    saved: sid.SavedQuantizer, values: np.ndarray, message: str
+) -> None:
+    for ask in (saved.encode, lambda rows: saved.candidates(rows, 1)):
+        with pytest.raises(sid.DataError, match="^" + re.escape(message)):
+            ask(values)
+
+
+def test_in_graph_a_row_that_is_not_finite_spoils_only_itself(saved: sid.SavedQuantizer) -> None:
+    rows = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    expected = saved.encode(rows)
+    rows[2], rows[4] = np.nan, np.inf
+    found = saved.module.signatures["encode"](embedding=tf.constant(rows))["codes"].numpy()
+    np.testing.assert_array_equal(found[[0, 1, 3, 5]], expected[[0, 1, 3, 5]])
+    sid.require_codes(found, saved.code_space)
+
+
+def test_more_candidates_than_were_saved_are_refused(saved: sid.SavedQuantizer) -> None:
+    with pytest.raises(
+        sid.ConfigError, match="k must lie between 1 and the 4 candidates that were saved, got 5"
+    ):
+        saved.candidates(np.zeros((1, 5), np.float32), 5)
+    assert saved.candidates(np.zeros((0, 5), np.float32), 3).shape == (0, 3)
+
+
+def test_a_beam_that_does_not_suit_is_refused_before_saving(tmp_path: Path) -> None:
+    items = np.random.default_rng(0).normal(size=(50, 5)).astype(np.float32)
+    config = sid.ResidualKMeansConfig(num_levels=2, codebook_size=4, balanced=True)
+    with pytest.raises(sid.ConfigError, match="beam_width must be 1 with balanced codes"):
+        sid.save_quantizer(sid.fit_residual_kmeans(items, config=config), tmp_path / "it", beam_width=2)
+    assert not (tmp_path / "it").exists()
+
+
 def test_codes_out_of_range_are_refused(saved: sid.SavedQuantizer) -> None:
     with pytest.raises(sid.CodesError, match=r"codes\[1, 0\] is 4; level 0 has codes 0 to 3"):
         saved.decode(np.array([[0, 0], [4, 0]]))
@@ -56,6 +104,7 @@ def test_other_floats_are_taken(saved: sid.SavedQuantizer, kind: type) -> None:
 
 
 def test_signatures_are_named_and_typed(saved: sid.SavedQuantizer) -> None:
+    assert set(saved.module.signatures) == {"encode", "decode", "candidates"}
     encode, decode = (saved.module.signatures[name] for name in ("encode", "decode"))
     assert encode.structured_input_signature[1] == {
         "embedding": tf.TensorSpec((None, 5), tf.float32, "embedding")

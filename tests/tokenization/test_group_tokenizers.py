@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 import semid_tf as sid
 
-SPACES = [sid.CodeSpace(levels, size) for levels, size in [(1, 5), (2, 4), (3, 3), (4, 2), (3, 1)]]
+SPACES = [
+    sid.CodeSpace(levels, size)
+    for levels, size in [(1, 5), (2, 4), (3, 3), (4, 2), (3, 1), (3, (4, 2, 3)), (2, (1, 5))]
+]
 
 
 def all_codes(space: sid.CodeSpace) -> np.ndarray:
     """Every Semantic ID of a code space."""
-    every = itertools.product(range(space.codebook_size), repeat=space.num_levels)
+    every = itertools.product(*map(range, space.codebook_sizes))
     return np.array(list(every), np.int32)
 
 
@@ -46,6 +49,14 @@ def test_direct_indices_are_a_bijection_onto_the_rows(space: sid.CodeSpace) -> N
         }
         # As many groups as rows, each on a row of its own, no row but the padding left over.
         assert sorted(groups.values()) == list(range(1, tokenizer.num_rows))
+
+
+def test_direct_indices_of_unequal_levels_are_numbers_of_mixed_radix() -> None:
+    space = sid.CodeSpace(3, (4, 2, 3))
+    pieces = sid.NgramTokenizer(space, n=2).encode(np.array([[0, 0, 0], [1, 0, 1], [3, 1, 2]]))
+    assert pieces.tolist() == [[1, 9], [3, 10], [8, 11]]
+    pieces = sid.PrefixTokenizer(space).encode(np.array([[3, 1, 2]]))
+    assert pieces.tolist() == [[1 + 3, 1 + 4 + 3 * 2 + 1, 1 + 4 + 8 + (3 * 2 + 1) * 3 + 2]]
 
 
 def test_direct_indices_are_in_order_of_place_and_codes() -> None:

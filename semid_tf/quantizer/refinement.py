@@ -1,0 +1,76 @@
+"""All levels of residual k-means together: codewords move to what all the other levels leave for them."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from scipy import sparse
+
+from semid_tf.quantizer.search import greedy_codes, search_level
+
+_CHUNK = 8192
+_OVERSTEP = 1.6
+
+
+def refine(
+    points: np.ndarray, weights: np.ndarray, codebooks: list[np.ndarray], rounds: int
+) -> list[np.ndarray]:
+    """Lloyd's algorithm on all levels at once.
+
+    Fitted in turn, a level knows nothing of those after it. A round moves each codeword by the mean of what
+    all levels together leave of its items, 1.6 times that far, since the levels move one after the other
+    (over-relaxation), and codes all items anew; a code without items moves to what its level had to code of
+    an item that is restored badly. It costs as much as an iteration of k-means on each level.
+
+    Args:
+        points: float32 [n, dim].
+        weights: float32 [n], positive.
+        codebooks: float32 [size, dim], one a level.
+        rounds: how many.
+
+    Returns:
+        The codebooks of the round, the start included, with the least squared error.
+    """
+    chunks = [tf.constant(points[start : start + _CHUNK]) for start in range(0, len(points), _CHUNK)]
+    best, least = codebooks, np.inf
+    for turn in range(rounds + 1):
+        codes, left = _coded(chunks, codebooks)
+        error = float(np.average(np.einsum("nd,nd->n", left, left), weights=weights))
+        if error < least:
+            best, least = codebooks, error
+        if turn < rounds:
+            codebooks = _moved(left, weights, codebooks, codes)
+    return best
+
+
+def _coded(chunks: list[tf.Tensor], codebooks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of all points, and what the levels leave of them."""
+    books = [tf.constant(book) for book in codebooks]
+    parts = [_coded_chunk(chunk, books) for chunk in chunks]
+    return np.concatenate([codes.numpy() for codes, _ in parts]), np.concatenate(
+        [p[1].numpy() for p in parts]
+    )
+
+
+@tf.function(reduce_retracing=True)
+def _coded_chunk(points: tf.Tensor, books: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    codes = greedy_codes(points, [search_level(book) for book in books])
+    words = [tf.gather(book, codes[:, level]) for level, book in enumerate(books)]
+    return codes, points - tf.add_n(words)
+
+
+def _moved(
+    left: np.ndarray, weights: np.ndarray, codebooks: list[np.ndarray], codes: np.ndarray
+) -> list[np.ndarray]:
+    moved, starts = [], np.arange(len(left) + 1)
+    for book, code in zip(codebooks, codes.T, strict=True):
+        members = sparse.csc_matrix((weights, code, starts), shape=(len(book), len(left)))
+        totals = np.bincount(code, weights=weights, minlength=len(book))
+        step = (members @ left) / np.maximum(totals, np.finfo(np.float32).tiny)[:, None]
+        step = (_OVERSTEP * step).astype(np.float32)
+        moved.append(book + step)
+        if len(empty := np.flatnonzero(totals == 0)):
+            far = np.argsort(-np.einsum("nd,nd->n", left, left) * weights, kind="stable")[: len(empty)]
+            moved[-1][empty] = left[far] + book[code[far]]
+        left -= step[code]
+    return moved

@@ -1,0 +1,143 @@
+"""Beam search against all paths and against greedy search; candidates against all distances."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from reference import residual_quantization as reference
+
+import semid_tf as sid
+from semid_tf.quantizer.distances import highest, several_highest
+
+SIZES, DIM = (8, 5, 6), 4
+SCALES = (1.0, 0.8, 0.6)
+
+
+@pytest.fixture(scope="module")
+def quantizer() -> sid.ResidualQuantizer:
+    """Levels that overlap, so that the nearest codeword at first is often not the best in the end."""
+    random = np.random.default_rng(0)
+    layer = sid.ResidualQuantizer(3, SIZES)
+    layer.build((None, DIM))
+    books = np.zeros((3, 8, DIM))
+    for level, (size, scale) in enumerate(zip(SIZES, SCALES, strict=True)):
+        books[level, :size] = random.normal(size=(size, DIM)) * scale
+    layer.codebooks.assign(books)
+    return layer
+
+
+@pytest.fixture(scope="module")
+def latent() -> np.ndarray:
+    """Three hundred vectors."""
+    return np.random.default_rng(1).normal(size=(300, DIM)).astype(np.float32) * 1.5
+
+
+def errors(layer: sid.ResidualQuantizer, latent: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Squared error of each item, in float64."""
+    books = [layer.codebook(level).numpy() for level in range(3)]
+    return np.square(latent.astype(np.float64) - reference.decode(np.asarray(codes), books)).sum(axis=1)
+
+
+def test_a_beam_of_one_is_greedy_search(quantizer: sid.ResidualQuantizer, latent: np.ndarray) -> None:
+    books = [quantizer.codebook(level).numpy() for level in range(3)]
+    _, greedy = reference.residuals_and_codes(latent, books)
+    np.testing.assert_array_equal(quantizer.encode(latent, beam_width=1), greedy)
+
+
+@pytest.mark.parametrize("beam_width", [2, 3, 5, 16])
+def test_no_item_is_ever_worse_than_by_greedy_search(
+    quantizer: sid.ResidualQuantizer, latent: np.ndarray, beam_width: int
+) -> None:
+    greedy = errors(quantizer, latent, quantizer.encode(latent).numpy())
+    beam = errors(quantizer, latent, quantizer.encode(latent, beam_width).numpy())
+    assert (beam <= greedy * (1 + 1e-5)).all()
+    assert beam.mean() < 0.95 * greedy.mean()
+
+
+def test_a_beam_that_keeps_every_path_finds_the_best_one(
+    quantizer: sid.ResidualQuantizer, latent: np.ndarray
+) -> None:
+    every = np.array(list(itertools.product(*map(range, SIZES))))
+    of_every = np.stack([errors(quantizer, latent, np.tile(path, (len(latent), 1))) for path in every])
+    best, second = np.sort(of_every, axis=0)[:2]
+    clear = second - best > 1e-4
+    found = quantizer.encode(latent, beam_width=8 * 5).numpy()
+    np.testing.assert_array_equal(found[clear], every[of_every.argmin(axis=0)][clear])
+    assert clear.mean() > 0.9
+
+
+def test_the_last_code_is_the_nearest_under_the_earlier_ones(
+    quantizer: sid.ResidualQuantizer, latent: np.ndarray
+) -> None:
+    codes = quantizer.encode(latent, beam_width=4).numpy()
+    others = np.stack(
+        [errors(quantizer, latent, np.column_stack([codes[:, :2], np.full(300, c)])) for c in range(6)]
+    )
+    assert (errors(quantizer, latent, codes) <= others.min(axis=0) + 1e-5).all()
+
+
+@pytest.mark.parametrize("beam_width", [1, 3])
+def test_candidates_are_nearest_first(
+    quantizer: sid.ResidualQuantizer, latent: np.ndarray, beam_width: int
+) -> None:
+    codes = quantizer.encode(latent, beam_width).numpy()
+    found = quantizer.candidates(latent, 6, beam_width)
+    assert (found.dtype, found.shape) == (tf.int32, (300, 6))
+    left = latent - reference.decode(codes[:, :2], [quantizer.codebook(level).numpy() for level in range(2)])
+    distances = reference.squared_distances(left, quantizer.codebook(2).numpy())
+    ordered = np.take_along_axis(distances, found.numpy(), axis=1)
+    assert (np.diff(ordered, axis=1) > -1e-5).all()
+    assert (np.sort(found, axis=1) == np.arange(6)).all()
+    np.testing.assert_array_equal(found[:, 0], codes[:, 2])
+    np.testing.assert_array_equal(quantizer.candidates(latent, 2, beam_width), found[:, :2])
+
+
+def test_equal_codewords_are_candidates_in_order_of_their_index() -> None:
+    layer = sid.ResidualQuantizer(1, 4)
+    layer.build((None, 2))
+    layer.codebooks.assign([[[1, 0], [0, 0], [1, 0], [0, 0]]])
+    assert layer.candidates(tf.constant([[1.0, 0.0]]), 4).numpy().tolist() == [[0, 2, 1, 3]]
+
+
+@pytest.mark.parametrize("k", [0, 7])
+def test_more_candidates_than_codes_are_refused(quantizer: sid.ResidualQuantizer, k: int) -> None:
+    with pytest.raises(
+        sid.ConfigError, match=f"k must lie between 1 and the 6 codes of the last level, got {k}"
+    ):
+        quantizer.candidates(tf.zeros((1, DIM)), k)
+
+
+def test_beams_that_do_not_suit_are_refused(quantizer: sid.ResidualQuantizer) -> None:
+    with pytest.raises(sid.ConfigError, match="beam_width must be at least 1, got 0"):
+        quantizer.encode(tf.zeros((1, DIM)), beam_width=0)
+    for layer in (sid.ResidualQuantizer(2, 4, "normalized"), sid.ResidualQuantizer(2, 4, priced=True)):
+        layer.build((None, DIM))
+        with pytest.raises(sid.ConfigError, match="beam_width must be 1 with balanced codes and normalized"):
+            layer.encode(tf.zeros((1, DIM)), beam_width=2)
+
+
+def test_the_order_of_a_batch_is_the_order_of_its_codes(
+    quantizer: sid.ResidualQuantizer, latent: np.ndarray
+) -> None:
+    order = np.random.default_rng(2).permutation(len(latent))
+    codes = quantizer.encode(latent, beam_width=3).numpy()
+    np.testing.assert_array_equal(quantizer.encode(latent[order], beam_width=3), codes[order])
+
+
+@pytest.mark.parametrize("size", [1024, 2048, 1025])
+def test_long_rows_are_searched_in_blocks_with_ties_to_the_lowest_index(size: int) -> None:
+    scores = np.random.default_rng(0).integers(0, 40, (200, size)).astype(np.float32)
+    np.testing.assert_array_equal(highest(tf.constant(scores)), scores.argmax(axis=1))
+    assert highest(tf.constant(scores)).dtype == tf.int32
+
+
+@pytest.mark.parametrize(("size", "k"), [(1024, 1), (2048, 5), (2048, 40), (1024, 64), (1025, 7)])
+def test_the_highest_of_long_rows_are_in_order_with_ties_by_index(size: int, k: int) -> None:
+    scores = np.random.default_rng(0).integers(0, 90, (100, size)).astype(np.float32)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    found = several_highest(tf.constant(scores), k)
+    np.testing.assert_array_equal(found.places, order)
+    np.testing.assert_array_equal(found.scores, np.take_along_axis(scores, order, axis=1))
