@@ -40,7 +40,9 @@ class ResidualQuantizer(tf_keras.layers.Layer):
     def build(self, input_shape: tf.TensorShape) -> None:
         space = self.code_space
         self.codebooks = self.add_weight(
-            name="codebooks", shape=(space.num_levels, space.codebook_size, int(input_shape[-1]))
+            name="codebooks",
+            shape=(space.num_levels, space.codebook_size, int(input_shape[-1])),
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
         super().build(input_shape)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,8 +12,23 @@ import tf_keras
 from semid_tf.artifacts import fingerprint
 from semid_tf.config import CodeSpace, RQVAEConfig, from_table
 from semid_tf.quantizer.initialization import Standardization
+from semid_tf.quantizer.replicas import global_sum, global_take, update_rows
 from semid_tf.quantizer.residual import Quantized, ResidualQuantizer
 from semid_tf.quantizer.shortcut import LinearPlusMLP
+
+
+class Learned(NamedTuple):
+    """What a training step says of its batch, over all replicas.
+
+    Attributes:
+        loss: float32 [], for each number of an embedding.
+        code_counts: int32 [num_levels, codebook_size], items that chose each code.
+        revived: int32 [num_levels], codes that were moved.
+    """
+
+    loss: tf.Tensor
+    code_counts: tf.Tensor
+    revived: tf.Tensor
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -51,6 +66,7 @@ class RQVAE(tf_keras.Model):
             initializer="zeros",
             dtype=tf.int32,
             trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
         self(tf.zeros((1, embedding_dim)))
 
@@ -103,31 +119,55 @@ class RQVAE(tf_keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         embedding, _, weight = tf_keras.utils.unpack_x_y_sample_weight(data)
+        return {"loss": self.learn(embedding, weight).loss}
+
+    def learn(self, embedding: tf.Tensor, weight: tf.Tensor | None = None) -> Learned:
+        """One training step; under a distribution strategy on this replica's share of the batch.
+
+        Args:
+            embedding: float32 [n, embedding_dim].
+            weight: float32 [n], not negative; None = all alike.
+        """
         with tf.GradientTape() as tape:
             losses, quantized = self.losses_of(embedding)
             loss = _weighted_mean(losses, weight)
         variables = self.trainable_variables
         gradients = tape.gradient(loss, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self._revive(quantized)
-        return {"loss": loss / self.embedding_dim}
+        counts = self._count(quantized.codes)
+        return Learned(global_sum(loss) / self.embedding_dim, counts, self._revive(quantized, counts))
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         embedding, _, weight = tf_keras.utils.unpack_x_y_sample_weight(data)
-        return {"loss": _weighted_mean(self.losses_of(embedding)[0], weight) / self.embedding_dim}
+        loss = global_sum(_weighted_mean(self.losses_of(embedding)[0], weight))
+        return {"loss": loss / self.embedding_dim}
 
-    def _revive(self, quantized: Quantized) -> None:
-        """Moves each code that was idle too long onto a random residual of its level (SoundStream's rule)."""
-        levels, size = self.config.num_levels, self.config.codebook_size
-        places = tf.reshape(quantized.codes + size * tf.range(levels), [-1])
-        counts = tf.reshape(tf.math.bincount(places, minlength=levels * size), (levels, size))
+    def _count(self, codes: tf.Tensor) -> tf.Tensor:
+        """Items of the batch that chose each code: int32 [num_levels, codebook_size]."""
+        levels, size = self.idle_steps.shape
+        places = tf.reshape(codes + size * tf.range(levels), [-1])
+        counts = tf.math.bincount(places, minlength=levels * size, maxlength=levels * size)
+        return global_sum(tf.reshape(counts, (levels, size)))
+
+    def _revive(self, quantized: Quantized, counts: tf.Tensor) -> tf.Tensor:
+        """Moves each code that was idle too long onto a random residual of its level (SoundStream's rule).
+
+        The draw is fixed by the seed and the number of the step. Returns the codes moved: int32 [num_levels].
+        """
         idle = tf.where(counts > 0, 0, self.idle_steps + 1)
         dead = idle >= self.config.revive_after_steps
         self.idle_steps.assign(tf.where(dead, 0, idle))
         places_of_dead = tf.cast(tf.where(dead), tf.int32)
-        rows = tf.random.uniform((tf.shape(places_of_dead)[0],), 0, tf.shape(quantized.codes)[0], tf.int32)
-        drawn = tf.gather_nd(quantized.residuals, tf.stack([places_of_dead[:, 0], rows], axis=1))
-        self.quantizer.codebooks.scatter_nd_update(places_of_dead, drawn)
+        rows = tf.random.stateless_uniform(
+            (tf.shape(places_of_dead)[0],),
+            tf.stack([tf.constant(self.config.seed, tf.int64), tf.cast(self.optimizer.iterations, tf.int64)]),
+            0,
+            global_sum(tf.shape(quantized.codes)[0]),
+            tf.int32,
+        )
+        drawn = global_take(quantized.residuals, places_of_dead[:, 0], rows)
+        update_rows(self.quantizer.codebooks, places_of_dead, drawn)
+        return tf.reduce_sum(tf.cast(dead, tf.int32), axis=1)
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Nothing to do: a model is built when it is made."""
@@ -145,7 +185,8 @@ def _squared_error(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 def _weighted_mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
-    if weights is None:
-        return tf.reduce_mean(values)
-    weights = tf.cast(weights, values.dtype)
-    return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
+    """This replica's part of the mean over the whole batch: the parts add up to it."""
+    weights = tf.ones_like(values) if weights is None else tf.cast(weights, values.dtype)
+    return tf.math.divide_no_nan(
+        tf.reduce_sum(values * weights), tf.stop_gradient(global_sum(tf.reduce_sum(weights)))
+    )
