@@ -142,7 +142,9 @@ def weights(source: LocatedTable) -> np.ndarray | None:
     wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if len(wrong):
         row = int(wrong[0])
-        raise DataError(f"{source.where(row)}: weight is {values[row]:g}; it must be finite and not negative.")
+        raise DataError(
+            f"{source.where(row)}: weight is {values[row]:g}; it must be finite and not negative."
+        )
     return values
 
 

@@ -162,18 +162,18 @@ _FEATURES = {
 
 
 def _read_tfrecord(path: str) -> Iterator[LocatedTable]:
-    records = tf.data.TFRecordDataset(path, "GZIP" if path.endswith(".gz") else "")
-    examples = iter(records.batch(BLOCK_ROWS).map(lambda batch: tf.io.parse_example(batch, _FEATURES)))
+    blocks = iter(tf.data.TFRecordDataset(path, "GZIP" if path.endswith(".gz") else "").batch(BLOCK_ROWS))
     row = 0
-    while (parsed := _next_examples(examples, path, row)) is not None:
+    while (parsed := _next_examples(blocks, path, row)) is not None:
         table = _table(parsed, path, row)
         yield LocatedTable(table, (path,), np.array([-row]))
         row += table.num_rows
 
 
-def _next_examples(examples: Iterator[Any], path: str, row: int) -> dict[str, tf.RaggedTensor] | None:
+def _next_examples(blocks: Iterator[tf.Tensor], path: str, row: int) -> dict[str, tf.RaggedTensor] | None:
     try:
-        return next(examples, None)
+        serialized = next(blocks, None)
+        return None if serialized is None else tf.io.parse_example(serialized, _FEATURES)
     except tf.errors.OpError as error:
         reason = re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", error.message.splitlines()[0]).strip().rstrip(".")
         raise DataError(

@@ -67,7 +67,8 @@ class ReplicaBatches:
         self._batches, self._failure = batches, list[BaseException]()
         self._signature = (tf.TensorSpec((None, dim), tf.float32), tf.TensorSpec((None,), tf.float32))
         dataset = tf.distribute.get_strategy().distribute_datasets_from_function(self._of_worker)
-        self.element_spec, self._iterator = dataset.element_spec, iter(dataset)
+        self.element_spec = dataset.element_spec
+        self._iterator: Any = iter(dataset)
 
     def __next__(self) -> Any:
         try:
@@ -76,6 +77,10 @@ class ReplicaBatches:
             if self._failure:  # what was raised inside the generator, not TensorFlow's account of it
                 raise self._failure[0] from None
             raise
+
+    def close(self) -> None:
+        """Ends the reading."""
+        self._iterator = None
 
     def _of_worker(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
         shares = tf.data.Dataset.from_generator(

@@ -27,6 +27,7 @@ def run_epochs(
         _run_epoch(epoch, learn, shares, parts, steps, calls)
         if model.stop_training:
             break
+    shares.close()
     calls.on_train_end()
 
 

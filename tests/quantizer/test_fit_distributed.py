@@ -40,7 +40,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {name: str(folder / f"{name}.npy") for name in ("embeddings", "weights")}
 
 
-def start(folder: Path, inputs: dict[str, str], name: str, cluster: dict | None = None, **changes: Any) -> Any:
+def start(
+    folder: Path, inputs: dict[str, str], name: str, cluster: dict | None = None, **changes: Any
+) -> Any:
     """Starts a fit in a process of its own."""
     settings = {
         **inputs,
