@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,7 @@ from semid_tf.data.embedding_source import WeightedRows
 from semid_tf.quantizer.metrics import code_counts, normalized_mse
 
 _CHUNK = 4096
+_GraphFunction = Callable[[np.ndarray], tf.Tensor]
 
 
 class KeepBest(tf_keras.callbacks.Callback):
@@ -27,7 +29,7 @@ class KeepBest(tf_keras.callbacks.Callback):
         self.best_error, self.best_epoch, self.best_weights = math.inf, 0, list[np.ndarray]()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self._judge = tf.function(self.model.call)
+        self._judge = self._over_embeddings(self.model.call)
         if not self.best_weights:
             self._keep_if_better(0)
 
@@ -48,8 +50,12 @@ class KeepBest(tf_keras.callbacks.Callback):
 
     def code_counts(self) -> np.ndarray:
         """Judged items that have each code: int64 [num_levels, codebook_size]."""
-        codes = _in_chunks(tf.function(self.model.encode), self.judged.embeddings)
+        codes = _in_chunks(self._over_embeddings(self.model.encode), self.judged.embeddings)
         return code_counts(codes, self.model.code_space)
+
+    def _over_embeddings(self, function: Callable[[tf.Tensor], tf.Tensor]) -> _GraphFunction:
+        rows = tf.TensorSpec((None, self.judged.embeddings.shape[1]), tf.float32)
+        return tf.function(function, input_signature=[rows])
 
     def state(self) -> dict[str, np.ndarray]:
         """All of it, for a checkpoint."""
@@ -67,6 +73,6 @@ def weights_in(state: dict[str, np.ndarray]) -> list[np.ndarray]:
     return [state[f"weight_{i}"] for i in range(sum(key.startswith("weight_") for key in state))]
 
 
-def _in_chunks(function: tf.types.experimental.PolymorphicFunction, rows: np.ndarray) -> np.ndarray:
+def _in_chunks(function: _GraphFunction, rows: np.ndarray) -> np.ndarray:
     chunks = range(0, len(rows), _CHUNK)
     return np.concatenate([function(rows[i : i + _CHUNK]).numpy() for i in chunks])

@@ -1,4 +1,7 @@
-"""A fit in a process of its own: `fit_process.py SETTINGS.json`; a worker of several if TF_CONFIG says so."""
+"""A fit in a process of its own: `fit_process.py SETTINGS.json`.
+
+It is a worker of several if TF_CONFIG says so, and has several replicas if the settings say so.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,12 @@ import semid_tf as sid
 
 
 class Watch(tf_keras.callbacks.Callback):
-    """Notes the weights after each epoch, and kills its own process after a step if asked to."""
+    """Notes weights and figures after each epoch, and kills its own process after a step if asked to."""
 
     def __init__(self, kill_after: int) -> None:
         super().__init__()
-        self.kill_after, self.steps, self.weights = kill_after, 0, list[np.ndarray]()
+        self.kill_after, self.steps, self.revived = kill_after, 0, 0.0
+        self.losses, self.weights = list[float](), list[np.ndarray]()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.steps += 1
@@ -30,31 +34,39 @@ class Watch(tf_keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        figures = logs or {}
+        self.losses.append(figures["loss"])
+        self.revived += sum(value for name, value in figures.items() if name.startswith("revived/"))
         self.weights = self.model.get_weights()
 
 
-def strategy_scope() -> Any:
-    """Of the strategy that the environment asks for."""
-    if "TF_CONFIG" not in os.environ:
+def strategy_scope(replicas: int) -> Any:
+    """Of the strategy that the environment or the settings ask for."""
+    if "TF_CONFIG" in os.environ:
+        return tf.distribute.MultiWorkerMirroredStrategy().scope()
+    if replicas == 1:
         return nullcontext()
-    return tf.distribute.MultiWorkerMirroredStrategy().scope()
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)]).scope()
 
 
 def main(settings: dict[str, Any]) -> None:
-    """Fits, and saves the weights of the result and of the last epoch."""
-    watch = Watch(settings["kill_after"])
-    with strategy_scope():
+    """Fits, and saves what was noted and the weights of the result."""
+    watch = Watch(settings.get("kill_after", 0))
+    embeddings = np.load(settings["embeddings"])
+    with strategy_scope(settings.get("replicas", 1)):
         model = sid.fit_rqvae(
-            np.load(settings["embeddings"]),
-            np.load(settings["weights"]),
+            embeddings,
+            1 + np.arange(len(embeddings)) % 4 if settings.get("weighted") else None,
             sid.RQVAEConfig(**settings["config"]),
-            checkpoints=settings["checkpoints"],
-            checkpoint_steps=settings["checkpoint_steps"],
+            checkpoints=settings.get("checkpoints"),
+            checkpoint_steps=settings.get("checkpoint_steps", 0),
             callbacks=[watch],
         )
     weights = {f"last_{i}": weight for i, weight in enumerate(watch.weights)}
     weights |= {f"best_{i}": weight for i, weight in enumerate(model.get_weights())}
-    np.savez(settings["output"], steps=watch.steps, **weights)
+    np.savez(settings["output"], losses=watch.losses, revived=watch.revived, steps=watch.steps, **weights)
 
 
 if __name__ == "__main__":
