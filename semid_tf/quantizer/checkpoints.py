@@ -60,7 +60,7 @@ class Position:
 
     def state(self) -> dict[str, np.ndarray]:
         """The number, for a checkpoint."""
-        return {"step": np.int64(self.step)}
+        return {"step": np.array(self.step)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Goes on at that step."""
@@ -99,7 +99,8 @@ class _State(tf.train.experimental.PythonState):
 
     def serialize(self) -> bytes:
         file = io.BytesIO()
-        np.savez(file, origin=np.array(self._origin.to_json()), **self._parts.state())
+        arrays: dict[str, Any] = {"origin": np.array(self._origin.to_json())} | self._parts.state()
+        np.savez(file, **arrays)
         return file.getvalue()
 
     def deserialize(self, string_value: bytes) -> None:
@@ -162,7 +163,7 @@ class FitCheckpoints(tf_keras.callbacks.Callback):
             if found != self.origin:
                 raise ProvenanceError(
                     f"{self.folder} holds checkpoints of {found}, but this fit has {self.origin}; give it "
-                    "another folder."
+                    "another folder, or remove this one."
                 )
             self._checkpoint.restore(self.latest).assert_existing_objects_matched()
         if not equal_on_all_replicas(self._position.step):

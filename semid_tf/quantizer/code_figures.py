@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 
@@ -87,7 +86,7 @@ class EpochFigures:
 
     def state(self) -> dict[str, np.ndarray]:
         """All of it, for a checkpoint."""
-        sums = {"loss": np.float64(self.loss), "steps": np.int64(self.steps)}
+        sums = {"loss": np.array(self.loss), "steps": np.array(self.steps)}
         return {"counts": self.counts, "revived": self.revived} | sums
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
@@ -102,21 +101,22 @@ def collapsed_levels(counts: np.ndarray, code_space: CodeSpace) -> list[int]:
     return np.flatnonzero((usage < MIN_USAGE) | (share < MIN_PERPLEXITY_SHARE)).tolist()
 
 
-def warn_of_collapse(when: str, counts: np.ndarray, cure: str, config: RQVAEConfig) -> bool:
+def warn_of_collapse(when: str, counts: np.ndarray, embeddings: np.ndarray, config: RQVAEConfig) -> bool:
     """One warning for each level that uses too few of its codes; whether there was any.
 
     Args:
         when: of what the counts are.
         counts: int [num_levels, codebook_size].
-        cure: what to do.
+        embeddings: float32 [n, dim], what was coded, or a sample.
         config: of the fit.
     """
     space, perplexity = config.code_space, perplexity_of(counts)
     levels = collapsed_levels(counts, space)
+    cure = _cure(embeddings, config) if levels else ""
     for level in levels:
         used, size = int((counts[level] > 0).sum()), int(sizes_of(space)[level])
         warnings.warn(
-            f"level {level + 1} of {space.num_levels} collapsed: {when} {used} of {size} codes are in use, "
+            f"level {level + 1} of {space.num_levels} collapsed: {when} {used} of {size} codes were in use, "
             f"perplexity {perplexity[level]:.1f}; {cure}.",
             CodebookCollapseWarning,
             stacklevel=_CALLER_OF_FIT,
@@ -124,18 +124,11 @@ def warn_of_collapse(when: str, counts: np.ndarray, cure: str, config: RQVAEConf
     return bool(levels)
 
 
-def cure_of(distinct: int, config: RQVAEConfig) -> str:
-    """What mends a collapse, given how many different embeddings there are."""
-    largest = int(sizes_of(config.code_space).max())
-    if distinct < largest:
+def _cure(embeddings: np.ndarray, config: RQVAEConfig) -> str:
+    distinct = len({row.tobytes() for row in embeddings})
+    if distinct < sizes_of(config.code_space).max():
         return f"there are only {distinct} different embeddings, so lower codebook_size or give more items"
     return (
         f"lower learning_rate (now {config.learning_rate:g}) or revive_after_steps (now "
         f"{config.revive_after_steps}), or ask for fewer levels or codes"
     )
-
-
-def distinct_rows(embeddings: np.ndarray) -> int:
-    """Different embeddings of float32 [n, dim], compared by their bytes."""
-    rows: Any = np.ascontiguousarray(embeddings)
-    return len({row.tobytes() for row in rows})

@@ -37,7 +37,7 @@ class EventFiles(tf_keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         with self._writer.as_default(step=epoch + 1):
             for name, value in (logs or {}).items():
-                _write(name, np.float32(value), "scalars")
+                _write(name, np.array(value, np.float32), "scalars")
             for level, counts in enumerate(self.figures.counts, 1):
                 _write(f"items_per_code/level_{level}", _histogram(counts), "histograms")
         self._writer.flush()

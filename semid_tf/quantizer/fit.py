@@ -15,7 +15,7 @@ from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, Wei
 from semid_tf.errors import ConfigError, DataError
 from semid_tf.progress import FiniteLoss, ProgressBar
 from semid_tf.quantizer.checkpoints import FitCheckpoints, FitParts, Origin, Position
-from semid_tf.quantizer.code_figures import EpochFigures, cure_of, distinct_rows, sizes_of, warn_of_collapse
+from semid_tf.quantizer.code_figures import EpochFigures, sizes_of, warn_of_collapse
 from semid_tf.quantizer.event_files import EventFiles
 from semid_tf.quantizer.global_batches import GlobalBatches
 from semid_tf.quantizer.initialization import principal_axes_of, residual_kmeans, standardization_of
@@ -99,8 +99,8 @@ def _source(embeddings: np.ndarray | EmbeddingSource, weights: np.ndarray | None
 
 def _surveyed(source: EmbeddingSource, config: RQVAEConfig) -> Survey:
     found, largest = survey(source, config.kmeans_items, config.seed), int(sizes_of(config.code_space).max())
-    if found.count < largest:
-        raise DataError(f"{found.count} items are too few for codebook_size {largest}; lower it.")
+    if found.num_items < largest:
+        raise DataError(f"{found.num_items} items are too few for codebook_size {largest}; lower it.")
     if found.all_equal:
         raise DataError("all embeddings are equal; items must differ for Semantic IDs to tell them apart.")
     return found
@@ -108,8 +108,8 @@ def _surveyed(source: EmbeddingSource, config: RQVAEConfig) -> Survey:
 
 def _compiled(source: EmbeddingSource, found: Survey, config: RQVAEConfig) -> tuple[RQVAE, GlobalBatches]:
     tf.random.set_seed(config.seed)
-    scale = found.count / found.moments.weight
-    batches = GlobalBatches(source, found.count, scale, config.batch_size, config.seed)
+    scale = found.num_items / found.moments.weight
+    batches = GlobalBatches(source, found.num_items, scale, config.batch_size, config.seed)
     model = RQVAE(source.embedding_dim, config)
     model.compile(tf_keras.optimizers.Adam(_schedule(batches.steps_per_epoch, config)))
     model.optimizer.build(model.trainable_variables)
@@ -136,7 +136,7 @@ def _start(model: RQVAE, found: Survey) -> None:
     axes = principal_axes_of(found.moments, model.latent_dim)
     codebooks = residual_kmeans(
         (embeddings - standardization.mean) / standardization.scale @ axes,
-        weights * (found.count / found.moments.weight),
+        weights * (found.num_items / found.moments.weight),
         config.num_levels,
         config.codebook_size,
         config.kmeans_iterations,
@@ -168,8 +168,8 @@ def _own_callbacks(
 
 
 def _warn_if_collapsed(parts: FitParts, config: RQVAEConfig) -> None:
-    distinct = distinct_rows(parts.best.judged.embeddings)
-    cure = cure_of(distinct, config)
-    if not warn_of_collapse("in the end", parts.best.code_counts(), cure, config):
-        kept = f"the weights of epoch {parts.best.best_epoch} are kept; {cure}"
-        warn_of_collapse("in the last epoch of training", parts.figures.counts, kept, config)
+    """Of the result, or else of what training made of it before the best epoch was taken."""
+    best, last = parts.best, parts.figures
+    if not warn_of_collapse("in the end", best.code_counts(), best.judged.embeddings, config):
+        when = f"epoch {best.best_epoch} is kept because in the last one"
+        warn_of_collapse(when, last.counts, best.judged.embeddings, config)

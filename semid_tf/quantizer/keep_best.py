@@ -60,7 +60,7 @@ class KeepBest(tf_keras.callbacks.Callback):
     def state(self) -> dict[str, np.ndarray]:
         """All of it, for a checkpoint."""
         weights = {f"weight_{i}": weight for i, weight in enumerate(self.best_weights)}
-        return weights | {"error": np.float64(self.best_error), "epoch": np.int64(self.best_epoch)}
+        return weights | {"error": np.array(self.best_error), "epoch": np.array(self.best_epoch)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Goes on where `state` was taken."""

@@ -32,13 +32,13 @@ class Survey(NamedTuple):
     """What one pass says.
 
     Attributes:
-        count: items of weight above 0.
+        num_items: items of weight above 0.
         moments: of all of them.
         all_equal: there is only one embedding.
         sample: uniform over the items, in the order of the pass; all of them if they are few enough.
     """
 
-    count: int
+    num_items: int
     moments: Moments
     all_equal: bool
     sample: WeightedRows
@@ -46,7 +46,7 @@ class Survey(NamedTuple):
     @property
     def fingerprint(self) -> str:
         """Stands for the embeddings: their number, moments and sample."""
-        return fingerprint(self.count, *self.moments, *self.sample)
+        return fingerprint(self.num_items, *self.moments, *self.sample)
 
 
 def survey(source: EmbeddingSource, sample_rows: int, seed: int) -> Survey:

@@ -146,7 +146,7 @@ def test_checkpoints_of_other_settings_or_embeddings_are_refused(
     both = "settings ([0-9a-f]{16}) and data ([0-9a-f]{16})"
     message = (
         f"^{re.escape(str(tmp_path))} holds checkpoints of {both}, but this fit has {both}; "
-        "give it another folder\\.$"
+        "give it another folder, or remove this one\\.$"
     )
     with pytest.raises(sid.ProvenanceError) as other_settings:
         sid.fit_rqvae(embeddings, config=dataclasses.replace(CONFIG, epochs=5), checkpoints=tmp_path)

@@ -55,7 +55,7 @@ def rows() -> sid.WeightedRows:
 def test_moments_equal_numpy(rows: sid.WeightedRows) -> None:
     found = survey(Pieces(rows, 777), 100, seed=0)
     exact = rows.embeddings.astype(np.float64)
-    assert found.count == 20_000
+    assert found.num_items == 20_000
     assert found.moments.weight == rows.weights.sum(dtype=np.float64)
     np.testing.assert_allclose(
         found.moments.mean, np.average(exact, axis=0, weights=rows.weights), rtol=1e-13
