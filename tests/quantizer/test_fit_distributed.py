@@ -69,7 +69,6 @@ def test_two_workers_end_as_one(embeddings: Path, alone: dict[str, np.ndarray], 
     assert_like(first, alone)
 
 
-@pytest.mark.slow
 def test_three_replicas_end_as_one(embeddings: Path, alone: dict[str, np.ndarray], tmp_path: Path) -> None:
     mirrored = start(tmp_path, "mirrored", embeddings, CONFIG, weighted=True, replicas=3)
     assert_like(finish(mirrored, tmp_path, "mirrored"), alone)
