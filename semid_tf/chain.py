@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +45,7 @@ from semid_tf.ids import ItemTable, format_semantic_id
 from semid_tf.methods import METHODS, SEMANTIC_METHODS, Catalogue, tokenizer_of, training_callbacks
 from semid_tf.models import Ranker
 from semid_tf.quantizer import (
+    CodebookCollapseWarning,
     SavedQuantizer,
     collapse_warnings,
     fit_rqvae,
@@ -148,16 +152,29 @@ class Chain:
         """The RQ-VAE as a SavedModel, trained or given."""
         if self._given_quantizer:
             return self._given("quantizer", self._given_quantizer)
-        return self._make(
-            "quantizer", self.config.quantizer, (self.tables, self.examples), self._fill_quantizer
-        )
+        settings, parents = self.config.quantizer, (self.tables, self.examples)
+        # Of a fit that is interrupted; the next run finds them by what the quantizer is made from.
+        checkpoints = self.store.root / f".unfinished-{self.store.inputs('quantizer', settings, parents)}"
+        made = self._make("quantizer", settings, parents, partial(self._fill_quantizer, checkpoints))
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        return made
 
-    def _fill_quantizer(self, folder: Path) -> Made:
+    def _fill_quantizer(self, checkpoints: Path, folder: Path) -> Made:
         embeddings, settings = self.items.embeddings, self.config.quantizer
         weights = (1.0 + self.splits.item_counts) ** settings.item_weight_power
-        model = fit_rqvae(embeddings, weights, settings)
+        with self._alarms_said():
+            model = fit_rqvae(embeddings, weights, settings, checkpoints=checkpoints)
         save_quantizer(model, folder)
         return Made(model.fingerprint)
+
+    @contextmanager
+    def _alarms_said(self) -> Iterator[None]:
+        """Collapsed codebooks become news in one line each."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", CodebookCollapseWarning)
+            yield
+        for warning in caught:
+            self.say(f"quantizer: {warning.message}")
 
     @cached_property
     def saved_quantizer(self) -> SavedQuantizer:

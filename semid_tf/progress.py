@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import tf_keras
@@ -20,16 +21,23 @@ class ProgressBar(tf_keras.callbacks.Callback):
     Args:
         title: what is being trained.
         epochs: of the `fit`.
+        live: further figures that are shown during an epoch too; asked only when the bar is drawn.
+        done: steps that were done before.
     """
 
-    def __init__(self, title: str, epochs: int) -> None:
+    def __init__(
+        self, title: str, epochs: int, live: Callable[[], dict[str, str]] = dict, done: int = 0
+    ) -> None:
         super().__init__()
-        self.title, self.epochs = title, epochs
+        self.title, self.epochs, self.live, self.done = title, epochs, live, done
+        self._figures: dict[str, str] = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Into a log file only a line now and then.
         pause = 0.2 if sys.stderr.isatty() else 20.0
-        self.bar = tqdm(desc=self.title, unit="step", dynamic_ncols=True, mininterval=pause)
+        self.bar = tqdm(
+            desc=self.title, unit="step", dynamic_ncols=True, mininterval=pause, initial=self.done
+        )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         steps = self.params.get("steps")
@@ -37,11 +45,16 @@ class ProgressBar(tf_keras.callbacks.Callback):
             self.bar.total = steps * self.epochs
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.bar.update()
+        if self.bar.update():  # it was drawn, so what it shows next is worth the asking
+            self._show()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         figures = logs or {}
-        self.bar.set_postfix({name: f"{figures[name]:.4f}" for name in _SHOWN if name in figures})
+        self._figures = {name: f"{figures[name]:.4f}" for name in _SHOWN if name in figures}
+        self._show()
+
+    def _show(self) -> None:
+        self.bar.set_postfix(self._figures | self.live())
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.bar.close()
@@ -50,10 +63,25 @@ class ProgressBar(tf_keras.callbacks.Callback):
 class FiniteLoss(tf_keras.callbacks.Callback):
     """Ends a `fit` whose loss is no longer finite.
 
+    Args:
+        last_good: path of the last good checkpoint, or None.
+
     Raises:
-        TrainingError: at the end of that epoch.
+        TrainingError: at the end of that step.
     """
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def __init__(self, last_good: Callable[[], str | None] = lambda: None) -> None:
+        super().__init__()
+        self.last_good, self._epoch = last_good, 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if not math.isfinite((logs or {}).get("loss", 0.0)):
-            raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower learning_rate.")
+            path = self.last_good()
+            kept = f"; the last good checkpoint is {path}" if path else ""
+            raise TrainingError(
+                f"the loss is not finite in epoch {self._epoch + 1}, step {batch + 1}; "
+                f"lower learning_rate{kept}."
+            )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from semid_tf.data.batches import scoring_batches, training_batches
 from semid_tf.data.complete_journey import complete_journey
+from semid_tf.data.embedding_files import ParquetEmbeddings, TFRecordEmbeddings
+from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, WeightedRows
 from semid_tf.data.examples import Examples, Splits, ranking_examples
 from semid_tf.data.histories import histories
 from semid_tf.data.negatives import Negatives, draw_negatives
@@ -27,12 +29,17 @@ from semid_tf.data.tables import (
 from semid_tf.data.text_embedding import embed_texts
 
 __all__ = [
+    "EmbeddingArrays",
+    "EmbeddingSource",
     "Examples",
     "IndexedUsers",
     "Interactions",
     "Items",
     "Negatives",
+    "ParquetEmbeddings",
     "Splits",
+    "TFRecordEmbeddings",
+    "WeightedRows",
     "complete_journey",
     "draw_negatives",
     "drop_unknown",

@@ -122,6 +122,32 @@ def labels(source: LocatedTable) -> np.ndarray | None:
     return values
 
 
+def weights(source: LocatedTable) -> np.ndarray | None:
+    """The weight column, if there is one.
+
+    Returns:
+        float32 [n], finite and not negative; or None.
+
+    Raises:
+        DataError: another type or value; a null.
+    """
+    if schema.WEIGHT not in source.table.column_names:
+        return None
+    column = source.table.column(schema.WEIGHT)
+    _refuse_null(source, schema.WEIGHT, column)
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise _wrong_type(source, schema.WEIGHT, column.type, "a number")
+    with np.errstate(over="ignore"):
+        values = column.to_numpy().astype(np.float32)
+    wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"{source.where(row)}: weight is {values[row]:g}; it must be finite and not negative."
+        )
+    return values
+
+
 def positions(source: LocatedTable) -> np.ndarray | None:
     """The position column, if there is one.
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semid_tf.errors import DataError
+
+_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +102,13 @@ def require_columns(
             raise DataError(f"{source} has {found.count(name)} columns named {name}; it must have one.")
 
 
-def matching_files(pattern: str) -> list[str]:
-    """The Parquet files that a path, a glob pattern or a folder stands for, in order.
+def matching_files(pattern: str, kind: str = "Parquet", names: str = "*.parquet") -> list[str]:
+    """The files that a path, a glob pattern or a folder stands for, in order.
+
+    Args:
+        pattern: the path, glob pattern or folder.
+        kind: of the files, for messages.
+        names: what the files in a folder are called.
 
     Raises:
         DataError: there is none.
@@ -106,20 +116,19 @@ def matching_files(pattern: str) -> list[str]:
     if Path(pattern).is_file():
         return [pattern]
     if Path(pattern).is_dir():
-        return _files_in(Path(pattern))
+        return _files_in(Path(pattern), kind, names)
     paths = sorted(path for path in glob.glob(pattern, recursive=True) if Path(path).is_file())
     if not paths:
-        raise DataError(f"no file matches {pattern!r}; give a Parquet file, a pattern or a folder.")
+        raise DataError(f"no file matches {pattern!r}; give a {kind} file, a pattern or a folder.")
     return paths
 
 
-def _files_in(folder: Path) -> list[str]:
-    paths = sorted(
-        str(path) for path in folder.rglob("*.parquet") if not _is_hidden(path.relative_to(folder))
-    )
+def _files_in(folder: Path, kind: str, names: str) -> list[str]:
+    paths = sorted(str(path) for path in folder.rglob(names) if not _is_hidden(path.relative_to(folder)))
     if not paths:
         raise DataError(
-            f"the folder {folder} holds no .parquet file; give a Parquet file, a pattern or a folder."
+            f"the folder {folder} holds no {names.strip('*')} file; "
+            f"give a {kind} file, a pattern or a folder."
         )
     return paths
 
@@ -129,13 +138,64 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _read_file(path: str, required: tuple[str, ...], optional: tuple[str, ...] | None) -> pa.Table:
+    with _opened(path) as file:
+        require_columns(path, file.schema_arrow.names, required, optional or ())
+        return file.read(None if optional is None else _present(file, (*required, *optional)))
+
+
+class RowGroup(NamedTuple):
+    """A row group of a file.
+
+    Attributes:
+        path: of the file.
+        number: of the row group.
+        start: row of the file at which it begins.
+    """
+
+    path: str
+    number: int
+    start: int
+
+
+def row_groups(path: str, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[RowGroup]:
+    """The row groups of a Parquet file that have rows.
+
+    Raises:
+        DataError: the file cannot be read; a missing column.
+    """
+    with _opened(path) as file:
+        require_columns(path, file.schema_arrow.names, required, optional)
+        lengths = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    starts = np.cumsum([0, *lengths])
+    return [RowGroup(path, i, int(starts[i])) for i, length in enumerate(lengths) if length]
+
+
+def read_row_group(
+    group: RowGroup, required: tuple[str, ...], optional: tuple[str, ...], block_rows: int
+) -> Iterator[LocatedTable]:
+    """The rows of a row group, at most `block_rows` at a time; of the file no more is held.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    with _opened(group.path, _READ_BYTES) as file:
+        row, columns = group.start, _present(file, (*required, *optional))
+        for batch in file.iter_batches(block_rows, [group.number], columns):
+            yield LocatedTable(pa.Table.from_batches([batch]), (group.path,), np.array([-row]))
+            row += batch.num_rows
+
+
+@contextmanager
+def _opened(path: str, buffer_bytes: int = 0) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(path) as file:
-            found = file.schema_arrow.names
-            require_columns(path, found, required, optional or ())
-            return file.read(None if optional is None else [c for c in (*required, *optional) if c in found])
+        with pq.ParquetFile(path, buffer_size=buffer_bytes) as file:
+            yield file
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {_first_line(error)}; write it anew.") from error
+
+
+def _present(file: pq.ParquetFile, names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if name in file.schema_arrow.names]
 
 
 def _join(tables: list[pa.Table], pattern: str) -> pa.Table:

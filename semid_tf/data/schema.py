@@ -6,6 +6,7 @@ import pyarrow as pa
 
 ITEM_ID = "item_id"
 EMBEDDING = "embedding"
+WEIGHT = "weight"
 TITLE = "title"
 USER_ID = "user_id"
 TIMESTAMP = "timestamp"

@@ -1,5 +1,7 @@
 """From content embeddings to codes: the RQ-VAE and residual k-means, their start, training and metrics."""
 
+from semid_tf.quantizer.checkpoints import load_checkpoint
+from semid_tf.quantizer.code_figures import CodebookCollapseWarning
 from semid_tf.quantizer.code_metrics import CodePerplexity, CodesUsed
 from semid_tf.quantizer.collapse import collapse_warnings
 from semid_tf.quantizer.contrastive import co_occurrence_loss
@@ -29,6 +31,7 @@ from semid_tf.quantizer.stability import prefix_stability
 __all__ = [
     "RQVAE",
     "CodePerplexity",
+    "CodebookCollapseWarning",
     "CodesUsed",
     "ItemsPerID",
     "LinearPlusMLP",
@@ -49,6 +52,7 @@ __all__ = [
     "fit_rqvae",
     "gini",
     "items_per_id",
+    "load_checkpoint",
     "load_quantizer",
     "normalized_mse",
     "perplexity",

@@ -2,99 +2,146 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from semid_tf.artifacts import fingerprint
 from semid_tf.config import RQVAEConfig
-from semid_tf.errors import DataError
+from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, WeightedRows, taken
+from semid_tf.errors import ConfigError, DataError
 from semid_tf.progress import FiniteLoss, ProgressBar
+from semid_tf.quantizer.checkpoints import FitCheckpoints, FitParts, Origin, Position
+from semid_tf.quantizer.code_figures import EpochFigures, sizes_of, warn_of_collapse
+from semid_tf.quantizer.event_files import EventFiles
+from semid_tf.quantizer.global_batches import GlobalBatches
 from semid_tf.quantizer.initialization import (
-    fit_standardization,
-    principal_axes,
+    principal_axes_of,
     residual_kmeans,
     standardization_for,
+    standardization_of,
 )
-from semid_tf.quantizer.metrics import normalized_mse
+from semid_tf.quantizer.keep_best import KeepBest
+from semid_tf.quantizer.loop import run_epochs
+from semid_tf.quantizer.replicas import copy_from_first_replica
 from semid_tf.quantizer.rqvae import RQVAE
+from semid_tf.quantizer.survey import Survey, survey
 
-_CHUNK = 4096
 _JUDGED_ITEMS = 50_000
 
 
 def fit_rqvae(
-    embeddings: np.ndarray, weights: np.ndarray | None = None, config: RQVAEConfig | None = None
+    embeddings: np.ndarray | EmbeddingSource,
+    weights: np.ndarray | None = None,
+    config: RQVAEConfig | None = None,
+    *,
+    checkpoints: str | Path | None = None,
+    checkpoint_steps: int = 0,
+    event_files: str | Path | None = None,
+    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
 ) -> RQVAE:
     """Trains an RQ-VAE on content embeddings.
 
-    Starts from weighted PCA and residual k-means, trains by Adam, and keeps the weights of the epoch
-    (the start included) that reconstruct best, so that the result is never worse than residual k-means.
+    Starts from weighted PCA over all items and residual k-means on a sample, trains by Adam, and keeps the
+    weights of the epoch (the start included) that reconstruct best, so that the result is never worse than
+    residual k-means.
+
+    Under the scope of a `tf.distribute` strategy (mirrored, multi-worker) the replicas share each batch and
+    stay equal; the result is that of one replica up to the order of sums. Every worker reads all embeddings.
 
     Args:
-        embeddings: float32 [n, embedding_dim], finite; n at least codebook_size.
-        weights: float [n], not negative; None = all alike. Items of weight 0 have no influence.
+        embeddings: float32 [n, embedding_dim], finite; n at least codebook_size. Or a source larger than
+            memory, such as `ParquetEmbeddings`.
+        weights: float [n], not negative; None = all alike. Items of weight 0 have no influence. A source
+            brings its own.
         config: see `RQVAEConfig`.
+        checkpoints: folder for checkpoints at the end of each epoch. A fit of the same settings and
+            embeddings that finds one there goes on from it, and ends with the weights, bit for bit, of a fit
+            that was never stopped.
+        checkpoint_steps: also after so many steps; 0 = at the end of an epoch only.
+        event_files: folder for TensorBoard: loss, normalised MSE, use of the codes.
+        callbacks: called beside the fit's own, at the end of a step or epoch after its checkpoint.
 
     Raises:
         DataError: the embeddings cannot be used.
-        TrainingError: the loss is no longer finite.
+        TrainingError: the loss is no longer finite; names the last good checkpoint.
+        ProvenanceError: the checkpoints are of other settings or embeddings.
+
+    Warns:
+        CodebookCollapseWarning: for each level that ends with too few codes in use.
     """
     config = config or RQVAEConfig()
-    embeddings, weights = _checked(embeddings, weights, config)
-    tf.random.set_seed(config.seed)
-    model = start_rqvae(embeddings, weights, config)
-    model.compile(tf_keras.optimizers.Adam(_schedule(len(embeddings), config)))
-    keep_best = KeepBest(embeddings, weights, config.seed)
-    progress = ProgressBar("train RQ-VAE", config.epochs)
-    model.fit(
-        _batches(embeddings, weights, config),
-        epochs=config.epochs,
-        verbose=0,
-        callbacks=[tf_keras.callbacks.TerminateOnNaN(), FiniteLoss(), keep_best, progress],
+    source = _source(embeddings, weights)
+    found = _surveyed(source, config)
+    model, batches = _compiled(source, found, config)
+    parts = FitParts(
+        Position(),
+        EpochFigures(model.code_space),
+        KeepBest(_sample(found.sample, _JUDGED_ITEMS, config.seed)),
     )
+    saver = None
+    if checkpoints is not None:
+        origin = Origin(config, source.embedding_dim, fingerprint(found.fingerprint, source.order))
+        saver = FitCheckpoints(checkpoints, model, origin, parts, checkpoint_steps)
+    if saver is None or not saver.restore():
+        _start(model, found)
+    own = _own_callbacks(parts, saver, event_files, batches, config)
+    run_epochs(model, batches, parts, [*own, *callbacks])
+    _warn_if_collapsed(parts, config)
     return model
 
 
-def _checked(
-    embeddings: np.ndarray, weights: np.ndarray | None, config: RQVAEConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    if embeddings.ndim != 2:
-        raise DataError(f"embeddings have shape {list(embeddings.shape)}; [items, dimension] is needed.")
-    weights = np.ones(len(embeddings), np.float32) if weights is None else np.asarray(weights, np.float32)
-    if weights.shape != (len(embeddings),):
-        raise DataError(
-            f"weights have shape {list(weights.shape)}; [{len(embeddings)}] is needed, one an item."
-        )
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise DataError("weights must be finite and not negative.")
-    kept = weights > 0
-    embeddings, weights = np.asarray(embeddings, np.float32)[kept], weights[kept]
-    if len(embeddings) < config.code_space.largest:
-        raise DataError(
-            f"{len(embeddings)} items are too few for codebook_size {config.code_space.largest}; lower it."
-        )
-    if not np.isfinite(embeddings).all():
-        row = int(np.flatnonzero(kept)[~np.isfinite(embeddings).all(axis=1)][0])
-        raise DataError(f"embeddings[{row}] is not finite; remove or mend that item.")
-    if (embeddings == embeddings[0]).all():
+def _source(embeddings: np.ndarray | EmbeddingSource, weights: np.ndarray | None) -> EmbeddingSource:
+    if not isinstance(embeddings, EmbeddingSource):
+        return EmbeddingArrays(embeddings, weights)
+    if weights is not None:
+        raise ConfigError("weights go with arrays only; an embedding source brings its own.")
+    return embeddings
+
+
+def _surveyed(source: EmbeddingSource, config: RQVAEConfig) -> Survey:
+    found, largest = survey(source, config.kmeans_items, config.seed), int(sizes_of(config.code_space).max())
+    if found.num_items < largest:
+        raise DataError(f"{found.num_items} items are too few for codebook_size {largest}; lower it.")
+    if found.all_equal:
         raise DataError("all embeddings are equal; items must differ for Semantic IDs to tell them apart.")
-    return embeddings, weights / weights.mean()
+    return found
 
 
-def start_rqvae(embeddings: np.ndarray, weights: np.ndarray, config: RQVAEConfig) -> RQVAE:
-    """An RQ-VAE that is residual k-means in PCA space."""
-    model = RQVAE(embeddings.shape[1], config)
-    standardization = standardization_for(
-        model.quantizer.assignments, fit_standardization(embeddings, weights)
-    )
-    rows = _sample(len(embeddings), config.kmeans_items, config.seed)
-    inputs = (embeddings[rows] - standardization.mean) / standardization.scale
-    axes = principal_axes(inputs, weights[rows], model.latent_dim)
+def _compiled(source: EmbeddingSource, found: Survey, config: RQVAEConfig) -> tuple[RQVAE, GlobalBatches]:
+    tf.random.set_seed(config.seed)
+    scale = found.num_items / found.moments.weight
+    batches = GlobalBatches(source, found.num_items, scale, config.batch_size, config.seed)
+    model = RQVAE(source.embedding_dim, config)
+    model.compile(tf_keras.optimizers.Adam(_schedule(batches.steps_per_epoch, config)))
+    model.optimizer.build(model.trainable_variables)
+    return model, batches
+
+
+def _schedule(steps_per_epoch: int, config: RQVAEConfig) -> tf_keras.optimizers.schedules.CosineDecay:
+    return tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps_per_epoch * config.epochs)
+
+
+def start_rqvae(
+    embeddings: np.ndarray | EmbeddingSource, weights: np.ndarray | None, config: RQVAEConfig
+) -> RQVAE:
+    """An RQ-VAE that is residual k-means in PCA space: what `fit_rqvae` starts from."""
+    source = _source(embeddings, weights)
+    model = RQVAE(source.embedding_dim, config)
+    _start(model, _surveyed(source, config))
+    return model
+
+
+def _start(model: RQVAE, found: Survey) -> None:
+    config, (embeddings, weights) = model.config, found.sample
+    standardization = standardization_for(model.quantizer.assignments, standardization_of(found.moments))
+    axes = principal_axes_of(found.moments, model.latent_dim)
     codebooks = residual_kmeans(
-        inputs @ axes,
-        weights[rows],
+        (embeddings - standardization.mean) / standardization.scale @ axes,
+        weights * (found.num_items / found.moments.weight),
         config.num_levels,
         config.codebook_size,
         config.kmeans_iterations,
@@ -102,58 +149,33 @@ def start_rqvae(embeddings: np.ndarray, weights: np.ndarray, config: RQVAEConfig
         config.assignment,
     )
     model.start(standardization, axes, codebooks)
-    return model
+    copy_from_first_replica(model.weights)
 
 
-def _sample(count: int, most: int, seed: int) -> np.ndarray:
+def _sample(rows: WeightedRows, most: int, seed: int) -> WeightedRows:
+    count = len(rows.weights)
     if count <= most:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+        return rows
+    return taken(rows, np.sort(np.random.default_rng(seed).choice(count, most, replace=False)))
 
 
-def _schedule(count: int, config: RQVAEConfig) -> tf_keras.optimizers.schedules.CosineDecay:
-    steps = math.ceil(count / config.batch_size) * config.epochs
-    return tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, max(steps, 1))
+def _own_callbacks(
+    parts: FitParts,
+    saver: FitCheckpoints | None,
+    event_files: str | Path | None,
+    batches: GlobalBatches,
+    config: RQVAEConfig,
+) -> list[tf_keras.callbacks.Callback]:
+    """In the order in which they must be called: what is judged is written, what is written is saved."""
+    bar = ProgressBar("train RQ-VAE", config.epochs, parts.figures.live, parts.position.step)
+    last_good = FiniteLoss() if saver is None else FiniteLoss(lambda: saver.latest)
+    events = [] if event_files is None else [EventFiles(event_files, parts.figures)]
+    return [last_good, parts.best, *events, *([] if saver is None else [saver]), bar]
 
 
-def _batches(embeddings: np.ndarray, weights: np.ndarray, config: RQVAEConfig) -> tf.data.Dataset:
-    def take(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        batch, weight = tf.numpy_function(
-            lambda index: (embeddings[index], weights[index]), [rows], (tf.float32, tf.float32)
-        )
-        batch.set_shape((None, embeddings.shape[1]))
-        weight.set_shape((None,))
-        return batch, weight, weight
-
-    rows = tf.data.Dataset.range(len(embeddings)).shuffle(len(embeddings), config.seed)
-    return rows.batch(config.batch_size).map(take).prefetch(tf.data.AUTOTUNE)
-
-
-class KeepBest(tf_keras.callbacks.Callback):
-    """Keeps the weights of the epoch, the start included, with the least weighted reconstruction error."""
-
-    def __init__(self, embeddings: np.ndarray, weights: np.ndarray, seed: int) -> None:
-        super().__init__()
-        rows = _sample(len(embeddings), _JUDGED_ITEMS, seed)
-        self.embeddings, self.weights_of_items = embeddings[rows], weights[rows]
-        self.best_error, self.best_weights = math.inf, None
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        self._judge = tf.function(self.model.call)
-        self._keep_if_better()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        error = self._keep_if_better()
-        if logs is not None:
-            logs["normalized_mse"] = error
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        self.model.set_weights(self.best_weights)
-
-    def _keep_if_better(self) -> float:
-        chunks = range(0, len(self.embeddings), _CHUNK)
-        restored = np.concatenate([self._judge(self.embeddings[i : i + _CHUNK]).numpy() for i in chunks])
-        error = normalized_mse(self.embeddings, restored, self.weights_of_items)
-        if error < self.best_error:
-            self.best_error, self.best_weights = error, self.model.get_weights()
-        return error
+def _warn_if_collapsed(parts: FitParts, config: RQVAEConfig) -> None:
+    """Of the result, or else of what training made of it before the best epoch was taken."""
+    best, last = parts.best, parts.figures
+    if not warn_of_collapse("in the end", best.code_counts(), best.judged.embeddings, config):
+        when = f"epoch {best.best_epoch} is kept because in the last one"
+        warn_of_collapse(when, last.counts, best.judged.embeddings, config)

@@ -10,6 +10,7 @@ import numpy as np
 from semid_tf.config import CodeSpace
 from semid_tf.quantizer.assignment import EUCLIDEAN, Assignment, Cosine, assignments
 from semid_tf.quantizer.levels import fit_levels, kmeans_clusters
+from semid_tf.quantizer.survey import Moments, moments_of
 
 
 class Standardization(NamedTuple):
@@ -20,10 +21,22 @@ class Standardization(NamedTuple):
 
 
 def fit_standardization(embeddings: np.ndarray, weights: np.ndarray) -> Standardization:
-    """Weighted mean, and the root of the mean variance (1 where the embeddings are constant)."""
+    """The standardisation of embeddings in memory, float [n, dim], with weights [n].
+
+    Unlike `standardization_of` it needs no covariance, and so costs but two passes.
+    """
     mean = np.average(embeddings, axis=0, weights=weights)
     variance = np.average(np.square(embeddings - mean).mean(axis=1), weights=weights)
-    return Standardization(mean.astype(np.float32), float(np.sqrt(variance)) or 1.0)
+    return _standardization(mean, variance)
+
+
+def standardization_of(moments: Moments) -> Standardization:
+    """Mean, and the root of the mean variance (1 where the embeddings are constant)."""
+    return _standardization(moments.mean, np.trace(moments.covariance) / len(moments.mean))
+
+
+def _standardization(mean: np.ndarray, variance: float) -> Standardization:
+    return Standardization(mean.astype(np.float32), float(np.sqrt(max(variance, 0.0))) or 1.0)
 
 
 def standardization_for(parts: Sequence[Assignment], standardization: Standardization) -> Standardization:
@@ -40,9 +53,13 @@ def standardization_for(parts: Sequence[Assignment], standardization: Standardiz
 
 
 def principal_axes(inputs: np.ndarray, weights: np.ndarray, latent_dim: int) -> np.ndarray:
-    """The axes of largest weighted variance of centred inputs: float32 [dim, latent_dim], orthonormal."""
-    covariance = (inputs * weights[:, None]).T @ inputs / weights.sum()
-    _, axes = np.linalg.eigh(covariance.astype(np.float64))
+    """The principal axes of inputs in memory, float [n, dim], with weights [n]."""
+    return principal_axes_of(moments_of(inputs, weights), latent_dim)
+
+
+def principal_axes_of(moments: Moments, latent_dim: int) -> np.ndarray:
+    """The axes of largest variance: float32 [dim, latent_dim], orthonormal."""
+    _, axes = np.linalg.eigh(moments.covariance)
     return np.ascontiguousarray(axes[:, ::-1][:, :latent_dim], dtype=np.float32)
 
 

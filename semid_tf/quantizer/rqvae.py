@@ -15,10 +15,11 @@ from semid_tf.quantizer.contrastive import co_occurrence_loss
 from semid_tf.quantizer.ema import MovingAverages
 from semid_tf.quantizer.estimators import ESTIMATORS
 from semid_tf.quantizer.initialization import Standardization
+from semid_tf.quantizer.replicas import global_sum
 from semid_tf.quantizer.residual import Quantized, ResidualQuantizer
 from semid_tf.quantizer.revival import revive
 from semid_tf.quantizer.shortcut import LinearPlusMLP
-from semid_tf.quantizer.usage import batch_use, existing_codes
+from semid_tf.quantizer.usage import batch_counts, batch_use, existing_codes
 
 _FIRST = tf.VariableAggregation.ONLY_FIRST_REPLICA
 
@@ -35,6 +36,20 @@ class Pass(NamedTuple):
     losses: tf.Tensor
     quantized: Quantized
     vectors: tf.Tensor
+
+
+class Learned(NamedTuple):
+    """What a training step says of its batch, over all replicas.
+
+    Attributes:
+        loss: float32 [], for each number of an embedding.
+        code_counts: int32 [num_levels, largest codebook], items of weight above 0 that chose each code.
+        revived: int32 [num_levels], codes that were moved.
+    """
+
+    loss: tf.Tensor
+    code_counts: tf.Tensor
+    revived: tf.Tensor
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -137,9 +152,10 @@ class RQVAE(Quantizer):
         codebook = _squared_error(tf.stop_gradient(quantized.inputs), quantized.codewords)
         return self.config.commitment_weight * commitment + codebook
 
-    def _batch(self, data: Any, levels: tf.Tensor | None = None) -> tuple[tf.Tensor, Quantized, tf.Tensor]:
+    def _batch(
+        self, items: Any, weights: tf.Tensor | None, levels: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, Quantized, tf.Tensor]:
         """Loss of a batch, what its items chose, and their weights."""
-        items, _, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
         paired = isinstance(items, tuple | list)
         first = items[0] if paired else items
         weights = tf.ones(tf.shape(first)[:1]) if weights is None else tf.cast(weights, tf.float32)
@@ -157,17 +173,34 @@ class RQVAE(Quantizer):
         return _weighted_mean(losses, weights)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        items, _, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
+        return {"loss": self.learn(items, weights).loss}
+
+    def learn(self, items: Any, weights: tf.Tensor | None = None) -> Learned:
+        """One training step; under a distribution strategy on this replica's share of the batch.
+
+        Pairs have as negatives those of the same share.
+
+        Args:
+            items: float32 [n, embedding_dim], or two of them: items seen together.
+            weights: float32 [n], not negative; None = all alike.
+        """
         levels = self._levels_of_step()
         with tf.GradientTape() as tape:
-            loss, quantized, weights = self._batch(data, levels)
+            loss, quantized, weights = self._batch(items, weights, levels)
         variables = self.trainable_variables
         gradients = tape.gradient(loss, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self._update_codebooks(quantized, weights, levels)
-        return {"loss": loss / self.embedding_dim}
+        counts = batch_counts(quantized.codes, weights, self.code_space)
+        if self.averages is not None:
+            use = batch_use(quantized, weights, self.code_space)
+            self.averages.update(self.quantizer, use, levels)
+        revived = self._revive(quantized, weights, counts, levels)
+        return Learned(global_sum(loss) / self.embedding_dim, counts, revived)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        return {"loss": self._batch(data)[0] / self.embedding_dim}
+        items, _, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
+        return {"loss": global_sum(self._batch(items, weights)[0]) / self.embedding_dim}
 
     def _seed(self, purpose: int) -> tf.Tensor:
         """For draws of this step: a resumed run draws what an unbroken one would have drawn."""
@@ -180,12 +213,11 @@ class RQVAE(Quantizer):
         levels = self.code_space.num_levels
         return tf.range(levels) <= tf.random.stateless_uniform((), self._seed(1), 0, levels, tf.int32)
 
-    def _update_codebooks(self, quantized: Quantized, weights: tf.Tensor, levels: tf.Tensor | None) -> None:
-        """Moving averages, where there are any; then codes that have been idle too long are revived."""
-        use = batch_use(quantized, weights, self.code_space)
-        if self.averages is not None:
-            self.averages.update(self.quantizer, use, levels)
-        idle = tf.where(use.counts > 0, 0, self.idle_steps + 1)
+    def _revive(
+        self, quantized: Quantized, weights: tf.Tensor, counts: tf.Tensor, levels: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Revives codes that have been idle too long; how many moved at each level, int32 [num_levels]."""
+        idle = tf.where(counts > 0, 0, self.idle_steps + 1)
         if levels is not None:
             idle = tf.where(levels[:, None], idle, self.idle_steps)
         dead = idle >= self.config.revive_after_steps
@@ -196,6 +228,7 @@ class RQVAE(Quantizer):
         self.idle_steps.assign(tf.where(moved, 0, idle))
         if self.averages is not None:
             self.averages.restart(self.quantizer, moved)
+        return tf.reduce_sum(tf.cast(moved, tf.int32), axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {"embedding_dim": self.embedding_dim, "config": dataclasses.asdict(self.config)}
@@ -209,8 +242,7 @@ def _squared_error(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.math.squared_difference(a, b), axis=-1)
 
 
-def _weighted_mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
-    if weights is None:
-        return tf.reduce_mean(values)
-    weights = tf.cast(weights, values.dtype)
-    return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
+def _weighted_mean(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """This replica's part of the mean over the whole batch: the parts add up to it."""
+    total = global_sum(tf.reduce_sum(weights))
+    return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.stop_gradient(total))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from semid_tf.config import CodeSpace
+from semid_tf.quantizer.replicas import global_sum
 from semid_tf.quantizer.residual import Quantized
 
 
@@ -24,23 +25,29 @@ class BatchUse(NamedTuple):
 
 def batch_use(quantized: Quantized, weights: tf.Tensor, code_space: CodeSpace) -> BatchUse:
     """Counts and sums of a batch; weights float32 [n], not negative."""
-    levels, size, dim = code_space.num_levels, code_space.largest, quantized.inputs.shape[-1]
-    place = tf.reshape(tf.transpose(quantized.codes) + size * tf.range(levels)[:, None], [-1])
     weighed = tf.where(weights[:, None] > 0, weights[:, None] * quantized.inputs, 0.0)
-    counts = tf.math.unsorted_segment_sum(tf.tile(weights, [levels]), place, levels * size)
-    sums = tf.math.unsorted_segment_sum(tf.reshape(weighed, (-1, dim)), place, levels * size)
     return BatchUse(
-        over_replicas(tf.reshape(counts, (levels, size))),
-        over_replicas(tf.reshape(sums, (levels, size, dim))),
+        _by_code(quantized.codes, _at_each_level(weights, code_space), code_space),
+        _by_code(quantized.codes, weighed, code_space),
     )
 
 
-def over_replicas(values: tf.Tensor) -> tf.Tensor:
-    """The sum of a tensor over the replicas of a distribution strategy; itself where there is but one."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return values
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+def batch_counts(codes: tf.Tensor, weights: tf.Tensor, code_space: CodeSpace) -> tf.Tensor:
+    """Items of weight above 0 that chose each code: int32 [num_levels, largest codebook]."""
+    count = _at_each_level(tf.cast(weights > 0, tf.int32), code_space)
+    return _by_code(codes, count, code_space)
+
+
+def _at_each_level(values: tf.Tensor, code_space: CodeSpace) -> tf.Tensor:
+    return tf.tile(values[None, :], [code_space.num_levels, 1])
+
+
+def _by_code(codes: tf.Tensor, values: tf.Tensor, code_space: CodeSpace) -> tf.Tensor:
+    """Sums of values [num_levels, n, ...] over the items that chose a code: [num_levels, largest, ...]."""
+    levels, size, shape = code_space.num_levels, code_space.largest, values.shape[2:]
+    places = tf.reshape(tf.transpose(codes) + size * tf.range(levels)[:, None], [-1])
+    sums = tf.math.unsorted_segment_sum(tf.reshape(values, (-1, *shape)), places, levels * size)
+    return global_sum(tf.reshape(sums, (levels, size, *shape)))
 
 
 def existing_codes(code_space: CodeSpace) -> tf.Tensor:

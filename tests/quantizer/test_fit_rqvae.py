@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -37,7 +38,9 @@ def test_a_fit_is_never_worse_than_residual_kmeans(
     kept = weights > 0
     config = dataclasses.replace(CONFIG, learning_rate=learning_rate)
     start = start_rqvae(embeddings[kept], weights[kept] / weights[kept].mean(), config)
-    model = sid.fit_rqvae(embeddings, weights, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sid.CodebookCollapseWarning)  # at the large rate
+        model = sid.fit_rqvae(embeddings, weights, config)
     before, after = (
         sid.normalized_mse(embeddings[kept], m(embeddings[kept]).numpy(), weights[kept])
         for m in (start, model)
@@ -119,6 +122,8 @@ def test_heavy_items_are_reconstructed_better() -> None:
             lambda e, w: (np.where(np.arange(400)[:, None] == 9, np.nan, e), w * (np.arange(400) > 3)),
             "embeddings[9] is not finite;",
         ),
+        (lambda e, w: (np.float64(e) * 1e300, w), "embeddings[0] is not finite;"),
+        (lambda e, w: (e, w * 0), "there is no item of weight above 0;"),
         (lambda e, w: (np.tile(e[:1], (400, 1)), w), "all embeddings are equal; items must differ"),
     ],
 )
@@ -129,13 +134,16 @@ def test_bad_input_is_refused(embeddings: np.ndarray, change: object, message: s
 
 def test_training_that_explodes_is_said(embeddings: np.ndarray) -> None:
     config = dataclasses.replace(CONFIG, learning_rate=1e30)
-    with pytest.raises(sid.TrainingError, match="the loss is not finite in epoch 1; lower learning_rate"):
+    with pytest.raises(
+        sid.TrainingError, match=r"^the loss is not finite in epoch 1, step 2; lower learning_rate\.$"
+    ):
         sid.fit_rqvae(embeddings, config=config)
 
 
 def test_fewer_different_items_than_codes(embeddings: np.ndarray) -> None:
     few = np.tile(embeddings[:5], (40, 1))
-    model = sid.fit_rqvae(few, config=CONFIG)
+    with pytest.warns(sid.CodebookCollapseWarning, match="there are only 5 different embeddings"):
+        model = sid.fit_rqvae(few, config=CONFIG)
     codes = model.encode(few).numpy()
     assert len(np.unique(codes, axis=0)) == 5
     np.testing.assert_array_equal(codes[:5], codes[-5:])

@@ -1,0 +1,78 @@
+"""Keeps the best weights of a fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from semid_tf.data.embedding_source import WeightedRows
+from semid_tf.quantizer.metrics import code_counts, normalized_mse
+
+_CHUNK = 4096
+_GraphFunction = Callable[[np.ndarray], tf.Tensor]
+
+
+class KeepBest(tf_keras.callbacks.Callback):
+    """Keeps the weights of the epoch, the start included, with the least weighted reconstruction error.
+
+    Args:
+        judged: the items by which it judges.
+    """
+
+    def __init__(self, judged: WeightedRows) -> None:
+        super().__init__()
+        self.judged = judged
+        self.best_error, self.best_epoch, self.best_weights = math.inf, 0, list[np.ndarray]()
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._judge = self._over_embeddings(self.model.call)
+        if not self.best_weights:
+            self._keep_if_better(0)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        error = self._keep_if_better(epoch + 1)
+        if logs is not None:
+            logs["normalized_mse"] = error
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self.model.set_weights(self.best_weights)
+
+    def _keep_if_better(self, epoch: int) -> float:
+        restored = _in_chunks(self._judge, self.judged.embeddings)
+        error = normalized_mse(self.judged.embeddings, restored, self.judged.weights)
+        if error < self.best_error:
+            self.best_error, self.best_epoch, self.best_weights = error, epoch, self.model.get_weights()
+        return error
+
+    def code_counts(self) -> np.ndarray:
+        """Judged items that have each code: int64 [num_levels, codebook_size]."""
+        codes = _in_chunks(self._over_embeddings(self.model.encode), self.judged.embeddings)
+        return code_counts(codes, self.model.code_space)
+
+    def _over_embeddings(self, function: Callable[[tf.Tensor], tf.Tensor]) -> _GraphFunction:
+        rows = tf.TensorSpec((None, self.judged.embeddings.shape[1]), tf.float32)
+        return tf.function(function, input_signature=[rows])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All of it, for a checkpoint."""
+        weights = {f"weight_{i}": weight for i, weight in enumerate(self.best_weights)}
+        return weights | {"error": np.array(self.best_error), "epoch": np.array(self.best_epoch)}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Goes on where `state` was taken."""
+        self.best_error, self.best_epoch = float(state["error"]), int(state["epoch"])
+        self.best_weights = weights_in(state)
+
+
+def weights_in(state: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The best weights in a `KeepBest.state`, in the model's order."""
+    return [state[f"weight_{i}"] for i in range(sum(key.startswith("weight_") for key in state))]
+
+
+def _in_chunks(function: _GraphFunction, rows: np.ndarray) -> np.ndarray:
+    chunks = range(0, len(rows), _CHUNK)
+    return np.concatenate([function(rows[i : i + _CHUNK]).numpy() for i in chunks])
