@@ -114,7 +114,8 @@ def checked_embeddings(embeddings: np.ndarray, source: str) -> np.ndarray:
     if not isinstance(embeddings, np.ndarray) or embeddings.ndim != 2 or embeddings.dtype.kind != "f":
         found = f"{getattr(embeddings, 'dtype', type(embeddings))} {list(np.shape(embeddings))}"
         raise sid.DataError(f"{source} holds {found}; float [n, dim] is needed.")
-    embeddings = np.ascontiguousarray(embeddings, np.float32)
+    with np.errstate(over="ignore"):
+        embeddings = np.ascontiguousarray(embeddings, np.float32)
     if not np.isfinite(embeddings).all():
         row = int(np.flatnonzero(~np.isfinite(embeddings).all(axis=1))[0])
         raise sid.DataError(f"{source}: row {row} is not finite in float32; remove or mend that item.")

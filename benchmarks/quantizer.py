@@ -23,7 +23,7 @@ from benchmarks.holdout import Holdout, hold_out
 from benchmarks.quality import Quality, judge
 from benchmarks.report import Figures, json_line, markdown_table
 from benchmarks.speed import Runner, items_per_s
-from benchmarks.threads import limit_loaded_libraries, limit_tensorflow, notes_on_blas
+from benchmarks.threads import limit_tensorflow, limited_libraries, notes_on_blas
 
 USER_MISTAKE, INTERRUPTED = 2, 130
 _BATCHES_A_TURN = 8
@@ -116,10 +116,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Figures]:
             f"{len(holdout.train)} items to train on are too few for codebook size {task.codebook_size}."
         )
     contenders = make_contenders(arguments.only, task)
-    limit_loaded_libraries(task.threads)
-    for note in notes_on_blas():
-        _say(note)
-    return measure(embeddings, holdout, contenders, task, arguments.turns)
+    with limited_libraries(task.threads):
+        for note in notes_on_blas():
+            _say(note)
+        return measure(embeddings, holdout, contenders, task, arguments.turns)
 
 
 def _embeddings(arguments: argparse.Namespace) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import tensorflow as tf
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -21,9 +22,9 @@ def limit_tensorflow(threads: int) -> bool:
     return True
 
 
-def limit_loaded_libraries(threads: int) -> None:
-    """Gives the BLAS and OpenMP libraries that are loaded by now so many threads."""
-    threadpool_limits(limits=threads)
+def limited_libraries(threads: int) -> AbstractContextManager:
+    """Within it, the BLAS and OpenMP libraries that are loaded by now have so many threads."""
+    return threadpool_limits(limits=threads)
 
 
 def notes_on_blas() -> Iterator[str]:

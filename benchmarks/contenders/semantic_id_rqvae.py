@@ -22,7 +22,10 @@ def make(task: Task) -> Contender:
 
 
 def _hide_triton() -> None:
-    """Keeps PyTorch from loading Triton, which is for GPUs: its LLVM ends a process that holds TensorFlow's."""
+    """Keeps PyTorch from loading Triton, which is for GPUs.
+
+    Triton and TensorFlow each carry LLVM, and the second to be loaded ends the process.
+    """
     sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 
 
