@@ -23,12 +23,12 @@ def hold_out(num_items: int, share: float, seed: int) -> Holdout:
     [45, 5]
 
     Raises:
-        DataError: the share is no such number, or leaves no item on one side.
+        DataError: the share is no such number, or leaves fewer than two items on one side.
     """
     count = round(num_items * share)
-    if not 0 < share < 1 or not 0 < count < num_items:
+    if not 0 < share < 1 or not 2 <= count <= num_items - 2:
         raise sid.DataError(
-            f"a holdout of {share} of {num_items} items leaves none to train on or to judge by."
+            f"a holdout of {share} of {num_items} items leaves too few to train on or to judge by."
         )
     order = np.random.default_rng(seed).permutation(num_items)
     return Holdout(train=np.sort(order[count:]), new=np.sort(order[:count]))

@@ -111,15 +111,25 @@ def run(arguments: argparse.Namespace) -> dict[str, Figures]:
     embeddings = _embeddings(arguments)
     holdout = hold_out(len(embeddings), arguments.holdout, arguments.seed)
     task = Task(arguments.levels, arguments.codebook_size, arguments.seed, arguments.threads)
-    if len(holdout.train) < task.codebook_size:
-        raise sid.DataError(
-            f"{len(holdout.train)} items to train on are too few for codebook size {task.codebook_size}."
-        )
+    require_use(embeddings, holdout, task)
     contenders = make_contenders(arguments.only, task)
     with limited_libraries(task.threads):
         for note in notes_on_blas():
             _say(note)
         return measure(embeddings, holdout, contenders, task, arguments.turns)
+
+
+def require_use(embeddings: np.ndarray, holdout: Holdout, task: Task) -> None:
+    """Raises `DataError` if the items are too few or all alike."""
+    if len(holdout.train) < task.codebook_size:
+        raise sid.DataError(
+            f"{len(holdout.train)} items to train on are too few for codebook size {task.codebook_size}."
+        )
+    for side, rows in holdout._asdict().items():
+        if (embeddings[rows] == embeddings[rows[0]]).all():
+            raise sid.DataError(
+                f"all {side} items are equal; items must differ for an error to mean something."
+            )
 
 
 def _embeddings(arguments: argparse.Namespace) -> np.ndarray:
@@ -142,6 +152,13 @@ def _count(text: str) -> int:
     return count
 
 
+def _seed(text: str) -> int:
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {seed}")
+    return seed
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.quantizer",
@@ -156,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--items", type=_count, default=100_000, help="to draw")
     parser.add_argument("--dim", type=_count, default=128, help="to draw")
-    parser.add_argument("--seed", type=int, default=0, help="of the drawn items, the holdout and every fit")
+    parser.add_argument("--seed", type=_seed, default=0, help="of the drawn items, the holdout and every fit")
     parser.add_argument("--levels", type=_count, default=3, help="codes of a Semantic ID")
     parser.add_argument("--codebook-size", type=_count, default=256, help="codes of each level")
     parser.add_argument("--holdout", type=float, default=0.1, help="share of the items that come as new")
@@ -181,6 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return USER_MISTAKE
     except KeyboardInterrupt:
+        print("interrupted; nothing was measured", file=sys.stderr)
         return INTERRUPTED
     print(markdown_table(entries))
     print(json_line(entries))

@@ -12,18 +12,20 @@ class FaissResidual(Contender):
     """The quantizer with its default settings but for beam and seed.
 
     Args:
-        task: codebook_size must be a power of two: FAISS counts codes in bits.
+        task: codebook_size must be a power of two, at least 2: FAISS counts codes in bits.
         beam: code sequences kept from level to level, in training and in encoding.
 
     Raises:
-        LeftOutError: codebook_size is no power of two.
+        LeftOutError: codebook_size is something else.
     """
 
     def __init__(self, task: Task, beam: int) -> None:
         self.task, self.beam = task, beam
         self.bits = task.codebook_size.bit_length() - 1
-        if task.codebook_size != 2**self.bits:
-            raise LeftOutError(f"FAISS is left out: codebook size {task.codebook_size} is no power of two.")
+        if self.bits < 1 or task.codebook_size != 2**self.bits:
+            raise LeftOutError(
+                f"FAISS is left out: codebook size {task.codebook_size} is no power of two from 2 on."
+            )
         faiss.omp_set_num_threads(task.threads)
 
     def fit(self, embeddings: np.ndarray) -> None:

@@ -42,7 +42,9 @@ def test_train_and_new_items_are_each_item_once() -> None:
     assert not np.array_equal(new, hold_out(1_003, share=0.1, seed=4).new)
 
 
-@pytest.mark.parametrize(("num_items", "share"), [(10, 0.0), (10, 1.0), (10, -0.5), (4, 0.1), (0, 0.5)])
+@pytest.mark.parametrize(
+    ("num_items", "share"), [(10, 0.0), (10, 1.0), (10, -0.5), (4, 0.1), (0, 0.5), (3, 0.5)]
+)
 def test_a_holdout_with_an_empty_side_is_refused(num_items: int, share: float) -> None:
     with pytest.raises(sid.DataError, match=f"a holdout of {share} of {num_items} items"):
         hold_out(num_items, share, seed=0)

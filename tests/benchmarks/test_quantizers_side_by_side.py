@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -153,12 +154,18 @@ def test_a_missing_package_leaves_its_contenders_out(monkeypatch: pytest.MonkeyP
             make_contender(name, TASK)
 
 
+def test_items_that_are_all_alike_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "items.npy", np.ones((500, 4), np.float32))
+    assert main(["--embeddings", str(tmp_path / "items.npy"), "--codebook-size", "8"]) == 2
+    assert "error: all train items are equal" in capsys.readouterr().err
+
+
 def test_what_cannot_take_part_is_said_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = ["--items", "300", "--dim", "4", "--levels", "1", "--codebook-size", "24"]
     assert main([*sizes, "--only", "faiss_beam1"]) == 0
     stdout, stderr = capsys.readouterr()
     assert json.loads(stdout.splitlines()[-1]) == {}
-    assert "FAISS is left out: codebook size 24 is no power of two." in stderr.splitlines()
+    assert "FAISS is left out: codebook size 24 is no power of two from 2 on." in stderr.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +186,8 @@ def test_a_mistake_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--levels", "0"], ["--only", "kmeans"], ["--embeddings", "a", "--generator", "b"]]
+    "arguments",
+    [["--levels", "0"], ["--seed", "-1"], ["--only", "kmeans"], ["--embeddings", "a", "--generator", "b"]],
 )
 def test_arguments_that_make_no_sense_are_refused(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
