@@ -35,4 +35,4 @@ def notes_on_blas() -> Iterator[str]:
             name = " ".join(part for part in parts if part)
             yield f"BLAS of {os.path.basename(library['filepath'])}: {name}, {library['num_threads']} threads"
     if choice := os.environ.get(_KERNEL_CHOICE):
-        yield f"{_KERNEL_CHOICE}={choice} picks the kernel of every OpenBLAS, good for some and bad for others"
+        yield f"{_KERNEL_CHOICE}={choice} picks the kernel of every OpenBLAS, good for some, bad for others"
