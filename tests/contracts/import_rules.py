@@ -27,13 +27,13 @@ ROOMS = [
 ROW = {room: row for row, rooms in enumerate(ROOMS) for room in rooms}
 # The package itself shows the library; what runs the library stands below it.
 PACKAGE_ROW = ROW["methods"]
-OUTSIDE = ("pipelines", "serving")
+OUTSIDE = ("pipelines", "serving", "benchmarks")
 MAY_IMPORT_OUTSIDE = ("chain", "cli")
 KERAS_CHOOSER = "_keras2"
 
 
 def violations(root: Path) -> list[str]:
-    """One line for each wrong import of the packages `semid_tf`, `pipelines` and `serving` in `root`."""
+    """One line for each wrong import of `semid_tf`, `pipelines`, `serving` and `benchmarks` in `root`."""
     return [
         f"{path.relative_to(root)}:{line}: {wrong}"
         for package in ("semid_tf", *OUTSIDE)

@@ -18,6 +18,7 @@ def test_every_module_is_looked_at() -> None:
     assert (ROOT / "semid_tf" / "errors.py").is_file()
     assert (ROOT / "pipelines").is_dir()
     assert (ROOT / "serving").is_dir()
+    assert (ROOT / "benchmarks").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,8 @@ def test_every_module_is_looked_at() -> None:
         ("pipelines/job.py", "import semid_tf", "only by `import semid_tf as sid`"),
         ("pipelines/job.py", "import serving.export", "pipelines does not know serving"),
         ("serving/server.py", "from pipelines.encode import encode_corpus", "does not know pipelines"),
+        ("benchmarks/speed.py", "from semid_tf import RQVAE", "only by `import semid_tf as sid`"),
+        ("semid_tf/quantizer/fit.py", "import benchmarks.speed", "only chain and cli may import benchmarks"),
         ("serving/server.py", "import semid_tf as sid\nimport semid_tf.errors", "import semid_tf.errors"),
     ],
 )
