@@ -54,6 +54,7 @@ from semid_tf.quantizer import (
     quality_of,
     save_quantizer,
 )
+from semid_tf.quantizer.collapse import different_rows
 from semid_tf.showcase import Showcase, choose_showcase
 from semid_tf.tokenization import PiecesAndCodes, SentencePieceTokenizer, train_sentencepiece
 from semid_tf.training import fit_ranker, score_examples
@@ -391,7 +392,8 @@ class Chain:
         table = self.item_table
         restored = self.saved_quantizer.decode(table.codes)
         found = quality_of(table.item_ids, table.codes, table.code_space)
-        warnings = collapse_warnings(found.code_usage, found.perplexity, table.code_space, found.items)
+        different = different_rows(self.items.embeddings, table.code_space.largest)
+        warnings = collapse_warnings(found.code_usage, found.perplexity, table.code_space, different)
         for line in warnings:
             self.say(f"warning: {line}")
         error = {"normalized_mse": normalized_mse(self.items.embeddings, restored)}

@@ -274,7 +274,7 @@ def test_quality_is_that_of_the_codes_on_disk(run: Run) -> None:
 
 
 def test_quality_warns_of_collapse(tmp_path: Path) -> None:
-    """Three different embeddings cannot use sixteen codes."""
+    """Three different embeddings need no second level, and cannot use sixteen codes."""
     items = sid.synthetic_items(100, 8, seed=0)
     few = pa.table({"item_id": items.item_ids, "embedding": items.embeddings[np.arange(100) % 3].tolist()})
     interactions = sid.synthetic_interactions(items, 40, 10, seed=0)
@@ -283,8 +283,11 @@ def test_quality_warns_of_collapse(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     quality = json.loads(result.stdout.splitlines()[-1])
     assert quality["distinct_ids"] <= 3
-    assert quality["warnings"][0].startswith(f"level 0 has collapsed: {quality['codes_used'][0]} of 16 codes")
-    assert f"warning: {quality['warnings'][0]}" in result.stdout
+    assert quality["codes_used"] == [3, 1]
+    (line,) = quality["warnings"]
+    assert line.startswith("level 1 is dead, nearly all items have one code: 1 of 16 codes in use (6 %), ")
+    assert line.endswith("; there are only 3 different items, so lower codebook_size or give more items.")
+    assert f"warning: {line}" in result.stdout
 
 
 def test_given_artifacts_are_used(run: Run, tmp_path: Path) -> None:

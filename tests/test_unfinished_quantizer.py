@@ -60,6 +60,6 @@ def test_a_collapse_is_said_in_a_line(tmp_path: Path) -> None:
     config = write_config(tmp_path / "run.toml", tmp_path, tmp_path / "out")
     said: list[str] = []
     assert Chain(sid.load_run_config(config), said.append).quantizer
-    assert next(line for line in said if "collapsed" in line).startswith(
-        "quantizer: level 1 of 2 collapsed: in the end 5 of 16 codes were in use, perplexity"
+    assert next(line for line in said if "is dead" in line).startswith(
+        "quantizer: level 1 is dead, nearly all items have one code: 1 of 16 codes in use (6 %), "
     )

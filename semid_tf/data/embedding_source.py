@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from semid_tf.data.finite import finite_float32
 from semid_tf.errors import DataError
 
 BLOCK_ROWS = 8192
@@ -66,7 +67,7 @@ class EmbeddingArrays(EmbeddingSource):
     """
 
     def __init__(self, embeddings: np.ndarray, weights: np.ndarray | None = None) -> None:
-        self._rows = _checked(np.asarray(embeddings), weights)
+        self._rows = weighted_rows(np.asarray(embeddings), weights)
 
     @property
     def embedding_dim(self) -> int:
@@ -89,7 +90,12 @@ class EmbeddingArrays(EmbeddingSource):
             yield WeightedRows(embeddings[rows], weights[rows])
 
 
-def _checked(embeddings: np.ndarray, weights: np.ndarray | None) -> WeightedRows:
+def weighted_rows(embeddings: np.ndarray, weights: np.ndarray | None) -> WeightedRows:
+    """The items of positive weight.
+
+    Raises:
+        DataError: shapes that do not fit, numbers that are not finite, negative weights.
+    """
     if embeddings.ndim != 2:
         raise DataError(f"embeddings have shape {list(embeddings.shape)}; [items, dimension] is needed.")
     weights = np.ones(len(embeddings), np.float32) if weights is None else np.asarray(weights, np.float32)
@@ -99,15 +105,8 @@ def _checked(embeddings: np.ndarray, weights: np.ndarray | None) -> WeightedRows
         )
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise DataError("weights must be finite and not negative.")
-    kept = weights > 0
-    with np.errstate(over="ignore"):
-        rows = WeightedRows(np.asarray(embeddings, np.float32)[kept], weights[kept])
-    finite = np.isfinite(rows.embeddings).all(axis=1)
-    if not finite.all():
-        raise DataError(
-            f"embeddings[{np.flatnonzero(kept)[np.argmin(finite)]}] is not finite; remove or mend that item."
-        )
-    return rows
+    kept = np.flatnonzero(weights > 0)
+    return WeightedRows(finite_float32(embeddings[kept], kept), weights[kept])
 
 
 def regrouped(blocks: Iterator[WeightedRows], rows: int) -> Iterator[WeightedRows]:

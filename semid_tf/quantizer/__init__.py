@@ -1,9 +1,8 @@
 """From content embeddings to codes: the RQ-VAE and residual k-means, their start, training and metrics."""
 
 from semid_tf.quantizer.checkpoints import load_checkpoint
-from semid_tf.quantizer.code_figures import CodebookCollapseWarning
 from semid_tf.quantizer.code_metrics import CodePerplexity, CodesUsed
-from semid_tf.quantizer.collapse import collapse_warnings
+from semid_tf.quantizer.collapse import CodebookCollapseWarning, collapse_warnings
 from semid_tf.quantizer.contrastive import co_occurrence_loss
 from semid_tf.quantizer.fit import fit_rqvae
 from semid_tf.quantizer.fit_kmeans import fit_residual_kmeans

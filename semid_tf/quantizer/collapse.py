@@ -2,63 +2,98 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
-from semid_tf.config import CodeSpace
+import numpy as np
 
-# A level is dead where its codes tell hardly anything: below this perplexity about all items have one code.
-DEAD_PERPLEXITY = 1.5
+from semid_tf.config import CodeSpace
+from semid_tf.quantizer.metrics import perplexity_of_counts, usage_of_counts
+
 # A level has collapsed where less than this share of the codes that could be in use is.
-LEAST_USAGE = 0.5
-# Codes are in use, but most items have a few of them: perplexity over codes in use. Codes with item counts of
-# Zipf's law (exponent 1) have .29 at 256 codes, .14 at 2048 and .08 at 8192.
-LEAST_EVENNESS = 0.05
+LEAST_USAGE = 0.9
+# It is uneven where their perplexity is below this share of them. Codes with item counts of Zipf's law
+# (exponent 1) have .29 at 256 codes and .14 at 2048; with the root of such counts .87 at any size.
+LEAST_PERPLEXITY = 0.2
+# It is dead where its codes tell hardly anything: below this perplexity about all items have one code.
+_DEAD_PERPLEXITY = 1.5
+_CALLER_OF_FIT = 4
 
 _LATER_LEVELS = "fit fewer levels (num_levels): earlier codes leave nothing to tell apart"
 _START = "start from k-means over more items (kmeans_items), lower learning_rate"
 _REVIVE = "revive dead codes sooner (revive_after_steps)"
 
 
+class CodebookCollapseWarning(UserWarning):
+    """A level of a fitted quantizer uses too few of its codes, see `collapse_warnings`."""
+
+
 def collapse_warnings(
     usage: Sequence[float], perplexity: Sequence[float], code_space: CodeSpace, items: int | None = None
 ) -> list[str]:
-    """One line for each level that is dead, collapsed or very uneven: what, where and how to mend it.
+    """One line for each level that uses too few of its codes: what, where and how to mend it.
 
-    A level is dead below `DEAD_PERPLEXITY` codes, collapsed where less than `LEAST_USAGE` of its codes are in
-    use, uneven where its perplexity is below `LEAST_EVENNESS` of its codes in use.
+    A level is said where less than 90 % of its codes are in use, or their perplexity is below 20 % of their
+    number; of a catalogue with fewer items than codes, as many codes count as there are items.
 
     Args:
         usage: share of the codes in use, one a level, see `code_usage`.
         perplexity: one a level, see `perplexity`.
         code_space: levels and their codes.
-        items: that were counted; so few items cannot use more codes. None = many.
+        items: different ones that were counted; so few items cannot use more codes. None = many.
 
     >>> collapse_warnings([1.0, 0.25], [200.0, 50.0], CodeSpace(2, 256))  # doctest: +ELLIPSIS
-    ['level 1 has collapsed: 64 of 256 codes in use (25 %); revive dead codes sooner ...']
+    ['level 1 has collapsed: 64 of 256 codes in use (25 %), perplexity 50.0; revive dead codes sooner ...']
     """
-    sizes = code_space.codebook_sizes
-    reachable = [size if items is None else min(size, items) for size in sizes]
-    lines = [
-        _judge(level, size, reachable[level], usage[level] * size, perplexity[level])
-        for level, size in enumerate(sizes)
-        if reachable[level] > 1
-    ]
-    return [line for line in lines if line]
+    lines = []
+    for level, size in enumerate(code_space.codebook_sizes):
+        reachable = size if items is None else min(size, items)
+        used = usage[level] * size
+        if used < LEAST_USAGE * reachable or perplexity[level] < LEAST_PERPLEXITY * reachable:
+            found = f"{used:.0f} of {size} codes in use ({used / size:.0%})".replace("%", " %")
+            few = f"there are only {items} different items, so lower codebook_size or give more items"
+            what, cure = _judge(level, used / reachable, perplexity[level])
+            cure = few if reachable < size else cure
+            lines.append(f"level {level} {what}: {found}, perplexity {perplexity[level]:.1f}; {cure}.")
+    return lines
 
 
-def _judge(level: int, size: int, reachable: int, used: float, perplexity: float) -> str:
-    in_use = f"{used:.0f} of {size} codes in use ({used / size:.0%})".replace("%", " %")
-    if perplexity < DEAD_PERPLEXITY:
-        return f"level {level} is dead: nearly all items have one code, {in_use}; {_cure_of_death(level)}."
-    if used < LEAST_USAGE * reachable:
-        return f"level {level} has collapsed: {in_use}; {_REVIVE}, {_START}, or lower codebook_size."
-    if perplexity < LEAST_EVENNESS * used:
-        return (
-            f"level {level} is uneven: {in_use}, but most items share about {perplexity:.0f} of them; "
-            f"{_START}, or look for items that are nearly equal."
-        )
-    return ""
+def _judge(level: int, usage: float, perplexity: float) -> tuple[str, str]:
+    """What a level is, and what mends it."""
+    if perplexity < _DEAD_PERPLEXITY:
+        later = "" if level == 0 else f", or {_LATER_LEVELS}"
+        return "is dead, nearly all items have one code", f"{_START}, {_REVIVE}{later}"
+    if usage < LEAST_USAGE:
+        return "has collapsed", f"{_REVIVE}, {_START}, or lower codebook_size"
+    return "is uneven, most items share a few codes", f"{_START}, or look for items that are nearly equal"
 
 
-def _cure_of_death(level: int) -> str:
-    return f"{_START}, {_REVIVE}" if level == 0 else f"{_START}, {_REVIVE}, or {_LATER_LEVELS}"
+def warn_of_collapse(when: str, counts: np.ndarray, embeddings: np.ndarray, code_space: CodeSpace) -> bool:
+    """One `CodebookCollapseWarning` for each line of `collapse_warnings`; whether there was any.
+
+    Args:
+        when: of what the counts are; begins each line.
+        counts: int [num_levels, largest codebook].
+        embeddings: float32 [n, dim], what was coded, or a sample.
+        code_space: levels and their codes.
+    """
+    items = different_rows(embeddings, code_space.largest)
+    usage, perplexity = usage_of_counts(counts, code_space), perplexity_of_counts(counts)
+    lines = collapse_warnings(usage.tolist(), perplexity.tolist(), code_space, items)
+    for line in lines:
+        warnings.warn(f"{when}{line}", CodebookCollapseWarning, stacklevel=_CALLER_OF_FIT)
+    return bool(lines)
+
+
+def different_rows(rows: np.ndarray, most: int) -> int:
+    """How many rows of [n, dim] differ; it stops counting at `most`.
+
+    >>> different_rows(np.array([[1, 2], [1, 2], [3, 4]]), 8)
+    2
+    """
+    found: set[bytes] = set()
+    for row in rows:
+        found.add(row.tobytes())
+        if len(found) == most:
+            break
+    return len(found)

@@ -38,7 +38,7 @@ class EventFiles(tf_keras.callbacks.Callback):
         with self._writer.as_default(step=epoch + 1):
             for name, value in (logs or {}).items():
                 _write(name, np.array(value, np.float32), "scalars")
-            for level, counts in enumerate(self.figures.counts, 1):
+            for level, counts in enumerate(self.figures.counts):
                 _write(f"items_per_code/level_{level}", _histogram(counts), "histograms")
         self._writer.flush()
 

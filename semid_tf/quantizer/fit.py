@@ -12,10 +12,12 @@ import tf_keras
 from semid_tf.artifacts import fingerprint
 from semid_tf.config import RQVAEConfig
 from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, WeightedRows, taken
-from semid_tf.errors import ConfigError, DataError
+from semid_tf.errors import ConfigError
 from semid_tf.progress import FiniteLoss, ProgressBar
 from semid_tf.quantizer.checkpoints import FitCheckpoints, FitParts, Origin, Position
-from semid_tf.quantizer.code_figures import EpochFigures, sizes_of, warn_of_collapse
+from semid_tf.quantizer.checks import require_usable
+from semid_tf.quantizer.code_figures import EpochFigures
+from semid_tf.quantizer.collapse import warn_of_collapse
 from semid_tf.quantizer.event_files import EventFiles
 from semid_tf.quantizer.global_batches import GlobalBatches
 from semid_tf.quantizer.initialization import (
@@ -103,11 +105,8 @@ def _source(embeddings: np.ndarray | EmbeddingSource, weights: np.ndarray | None
 
 
 def _surveyed(source: EmbeddingSource, config: RQVAEConfig) -> Survey:
-    found, largest = survey(source, config.kmeans_items, config.seed), int(sizes_of(config.code_space).max())
-    if found.num_items < largest:
-        raise DataError(f"{found.num_items} items are too few for codebook_size {largest}; lower it.")
-    if found.all_equal:
-        raise DataError("all embeddings are equal; items must differ for Semantic IDs to tell them apart.")
+    found = survey(source, config.kmeans_items, config.seed)
+    require_usable(found.num_items, found.all_equal, config.code_space)
     return found
 
 
@@ -175,7 +174,7 @@ def _own_callbacks(
 
 def _warn_if_collapsed(parts: FitParts, config: RQVAEConfig) -> None:
     """Of the result, or else of what training made of it before the best epoch was taken."""
-    best, last = parts.best, parts.figures
-    if not warn_of_collapse("in the end", best.code_counts(), best.judged.embeddings, config):
-        when = f"epoch {best.best_epoch} is kept because in the last one"
-        warn_of_collapse(when, last.counts, best.judged.embeddings, config)
+    best, last, space = parts.best, parts.figures, config.code_space
+    if not warn_of_collapse("", best.code_counts(), best.judged.embeddings, space):
+        when = f"epoch {best.best_epoch} is kept because in the last one "
+        warn_of_collapse(when, last.counts, best.judged.embeddings, space)

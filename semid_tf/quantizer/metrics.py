@@ -75,8 +75,12 @@ def code_usage(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
     >>> code_usage(np.array([[0, 1], [0, 3]]), CodeSpace(2, 4))
     [0.25, 0.5]
     """
-    used = (code_counts(codes, code_space) > 0).sum(axis=1)
-    return (used / np.array(code_space.codebook_sizes)).tolist()
+    return usage_of_counts(code_counts(codes, code_space), code_space).tolist()
+
+
+def usage_of_counts(counts: np.ndarray, code_space: CodeSpace) -> np.ndarray:
+    """Share of the codes in use by counts, int [num_levels, largest codebook]: float64 [num_levels]."""
+    return (counts > 0).sum(axis=1) / np.array(code_space.codebook_sizes)
 
 
 def perplexity(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
@@ -85,6 +89,15 @@ def perplexity(codes: np.ndarray, code_space: CodeSpace) -> list[float]:
     >>> perplexity(np.array([[0], [1]]), CodeSpace(1, 4))
     [2.0]
     """
-    shares = code_counts(codes, code_space) / len(codes)
+    return perplexity_of_counts(code_counts(codes, code_space)).tolist()
+
+
+def perplexity_of_counts(counts: np.ndarray) -> np.ndarray:
+    """exp of the entropy of counts, int [num_levels, largest codebook]: float64 [num_levels], 1 of nothing.
+
+    >>> perplexity_of_counts(np.array([[5, 5, 0], [9, 0, 0]])).tolist()
+    [2.0, 1.0]
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     logs = np.log(shares, where=shares > 0, out=np.zeros_like(shares))
-    return np.exp(-(shares * logs).sum(axis=1)).tolist()
+    return np.exp(-(shares * logs).sum(axis=1))

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from semid_tf.artifacts import Artifact, open_artifact
 from semid_tf.config import CodeSpace
+from semid_tf.data.finite import finite_float32
 from semid_tf.errors import ConfigError, DataError
 from semid_tf.ids.semantic_id import require_codes
 from semid_tf.quantizer.base import Quantizer
-from semid_tf.quantizer.checks import finite_float32
 from semid_tf.quantizer.search import SearchLevel
 
 KIND = "quantizer"

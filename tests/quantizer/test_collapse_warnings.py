@@ -19,29 +19,63 @@ def warnings_of(codes: np.ndarray, space: sid.CodeSpace) -> list[str]:
 
 def test_the_lines() -> None:
     assert sid.collapse_warnings([1 / 256, 0.25, 1.0], [1.0, 60.0, 8.2], SPACE) == [
-        "level 0 is dead: nearly all items have one code, 1 of 256 codes in use (0 %); start from k-means "
-        "over more items (kmeans_items), lower learning_rate, revive dead codes sooner (revive_after_steps).",
-        "level 1 has collapsed: 64 of 256 codes in use (25 %); revive dead codes sooner "
+        "level 0 is dead, nearly all items have one code: 1 of 256 codes in use (0 %), perplexity 1.0; start "
+        "from k-means over more items (kmeans_items), lower learning_rate, revive dead codes sooner "
+        "(revive_after_steps).",
+        "level 1 has collapsed: 64 of 256 codes in use (25 %), perplexity 60.0; revive dead codes sooner "
         "(revive_after_steps), start from k-means over more items (kmeans_items), lower learning_rate, or "
         "lower codebook_size.",
-        "level 2 is uneven: 256 of 256 codes in use (100 %), but most items share about 8 of them; start "
-        "from k-means over more items (kmeans_items), lower learning_rate, or look for items that are nearly "
-        "equal.",
+        "level 2 is uneven, most items share a few codes: 256 of 256 codes in use (100 %), perplexity 8.2; "
+        "start from k-means over more items (kmeans_items), lower learning_rate, or look for items that are "
+        "nearly equal.",
     ]
 
 
 def test_a_dead_later_level_may_be_one_too_many() -> None:
     (line,) = sid.collapse_warnings([1, 1, 0.01], [200, 200, 1.2], SPACE)
-    assert line.startswith("level 2 is dead: ")
+    assert line.startswith("level 2 is dead, ")
     assert line.endswith(", or fit fewer levels (num_levels): earlier codes leave nothing to tell apart.")
 
 
-@pytest.mark.parametrize("exponent", [0, 0.5, 1])
-@pytest.mark.parametrize("size", [16, 256, 2048])
-def test_long_tails_are_sound(size: int, exponent: float) -> None:
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ([10] * 20, False),
+        ([10] * 18 + [0] * 2, False),  # 90 % in use
+        ([10] * 17 + [0] * 3, True),
+        ([81] + [1] * 19, True),  # all in use, perplexity 2.75 of 20
+        ([10] * 3 + [1] * 17, False),  # perplexity 12
+    ],
+)
+def test_what_is_said(counts: list[int], said: bool) -> None:
+    codes = np.stack([np.arange(sum(counts)) % 20, np.repeat(np.arange(20), counts)], axis=1)
+    lines = warnings_of(codes, sid.CodeSpace(2, 20))
+    assert [line.startswith("level 1 ") for line in lines] == [True] * said
+
+
+def test_each_level_has_its_own_size() -> None:
+    """18 of 20 codes in use are 90 %; 18 of 24 are not."""
+    codes = np.stack([np.arange(360) % 18] * 2, axis=1)
+    (line,) = warnings_of(codes, sid.CodeSpace(2, (20, 24)))
+    assert line.startswith("level 1 has collapsed: 18 of 24 codes in use (75 %), perplexity 18.0; ")
+
+
+def zipf_codes(size: int, exponent: float) -> np.ndarray:
+    """Codes of 200,000 items, the k-th in use as k ** -exponent."""
     shares = 1 / np.arange(1, size + 1) ** exponent
-    codes = np.random.default_rng(0).choice(size, 200_000, p=shares / shares.sum())[:, None]
-    assert warnings_of(codes, sid.CodeSpace(1, size)) == []
+    return np.random.default_rng(0).choice(size, 200_000, p=shares / shares.sum())[:, None]
+
+
+@pytest.mark.parametrize(
+    ("size", "exponent"), [(16, 0), (16, 1), (256, 0), (256, 0.5), (256, 1), (2048, 0), (2048, 0.5)]
+)
+def test_long_tails_are_sound(size: int, exponent: float) -> None:
+    assert warnings_of(zipf_codes(size, exponent), sid.CodeSpace(1, size)) == []
+
+
+def test_the_longest_tail_over_many_codes_is_said() -> None:
+    (line,) = warnings_of(zipf_codes(2048, 1), sid.CodeSpace(1, 2048))
+    assert line.startswith("level 0 is uneven, most items share a few codes: 2048 of 2048 codes in use ")
 
 
 def test_sound_codes_of_a_fitted_quantizer(fitted: sid.RQVAE, fitted_codes: np.ndarray) -> None:
@@ -51,7 +85,7 @@ def test_sound_codes_of_a_fitted_quantizer(fitted: sid.RQVAE, fitted_codes: np.n
 def test_codes_of_one_half_of_a_level() -> None:
     codes = np.arange(4000)[:, None] % 100
     (line,) = warnings_of(codes, sid.CodeSpace(1, 256))
-    assert line.startswith("level 0 has collapsed: 100 of 256 codes in use (39 %); ")
+    assert line.startswith("level 0 has collapsed: 100 of 256 codes in use (39 %), perplexity 100.0; ")
 
 
 def test_few_items_cannot_use_more_codes() -> None:

@@ -14,7 +14,7 @@ import tf_keras
 
 import semid_tf as sid
 from semid_tf.progress import ProgressBar
-from semid_tf.quantizer.code_figures import EpochFigures, collapsed_levels
+from semid_tf.quantizer.code_figures import EpochFigures
 from semid_tf.quantizer.fit import start_rqvae
 from semid_tf.quantizer.rqvae import Learned
 
@@ -56,7 +56,7 @@ def test_figures_of_an_epoch_are_those_of_its_codes(embeddings: np.ndarray) -> N
     assert len(record.logs) == 2
     for logs in record.logs:
         for name, values in expected.items():
-            found = [logs[f"{name}/level_{level}"] for level in (1, 2)]
+            found = [logs[f"{name}/level_{level}"] for level in (0, 1)]
             np.testing.assert_allclose(found, values, rtol=1e-6)
         # Three batches of 128 and one of 16: the mean over steps.
         assert logs["loss"] == pytest.approx(losses.numpy().mean() / 8, rel=0.2)
@@ -108,14 +108,14 @@ def test_event_files_hold_the_figures(embeddings: np.ndarray, tmp_path: Path) ->
         for value in event.summary.value:
             read[value.tag, event.step] = tf.make_ndarray(value.tensor)
             plugins[value.tag] = value.metadata.plugin_data.plugin_name
-    histograms = {f"items_per_code/level_{level}" for level in (1, 2)}
+    histograms = {f"items_per_code/level_{level}" for level in (0, 1)}
     assert {tag for tag, plugin in plugins.items() if plugin == "histograms"} == histograms
     assert {tag for tag, plugin in plugins.items() if plugin == "scalars"} == set(record.logs[0])
     for epoch, logs in enumerate(record.logs, 1):
         for name, value in logs.items():
             assert read[name, epoch] == pytest.approx(value, rel=1e-6)
     counts = [np.bincount(level, minlength=8) for level in model.encode(embeddings).numpy().T]
-    for level, of_level in enumerate(counts, 1):
+    for level, of_level in enumerate(counts):
         for left, right, codes in read[f"items_per_code/level_{level}", 2]:
             last = right == of_level.max()
             inside = (of_level >= left) & ((of_level <= right) if last else (of_level < right))
@@ -146,28 +146,13 @@ def test_a_fit_shows_them(embeddings: np.ndarray, capsys: pytest.CaptureFixture[
     )
 
 
-@pytest.mark.parametrize(
-    ("counts", "collapsed"),
-    [
-        ([10] * 20, False),
-        ([10] * 18 + [0] * 2, False),  # 90 % in use
-        ([10] * 17 + [0] * 3, True),
-        ([81] + [1] * 19, True),  # all in use, perplexity 2.75 of 20
-        ([10] * 3 + [1] * 17, False),  # perplexity 12
-    ],
-)
-def test_what_a_collapse_is(counts: list[int], collapsed: bool) -> None:
-    both = np.array([[1] * 20, counts])
-    assert collapsed_levels(both, sid.CodeSpace(2, 20)) == ([1] if collapsed else [])
-
-
-def test_fewer_different_items_than_codes_is_said_level_by_level(embeddings: np.ndarray) -> None:
+def test_fewer_different_items_than_codes_is_said(embeddings: np.ndarray) -> None:
+    """Level 0 has a code for each of the five; nothing is left for level 1."""
     with pytest.warns(sid.CodebookCollapseWarning) as caught:
         sid.fit_rqvae(np.tile(embeddings[:5], (40, 1)), config=CONFIG)
-    cure = "there are only 5 different embeddings, so lower codebook_size or give more items."
     assert [str(warning.message) for warning in caught] == [
-        f"level 1 of 2 collapsed: in the end 5 of 8 codes were in use, perplexity 5.0; {cure}",
-        f"level 2 of 2 collapsed: in the end 1 of 8 codes were in use, perplexity 1.0; {cure}",
+        "level 1 is dead, nearly all items have one code: 1 of 8 codes in use (12 %), perplexity 1.0; "
+        "there are only 5 different items, so lower codebook_size or give more items."
     ]
     assert {warning.filename for warning in caught} == {__file__}
 
@@ -179,8 +164,8 @@ def test_a_collapse_in_training_is_said_though_the_start_is_kept(embeddings: np.
     assert model.fingerprint == start_rqvae(embeddings, None, config).fingerprint
     (first, _) = (str(warning.message) for warning in caught)
     assert re.match(
-        r"level 1 of 2 collapsed: epoch 0 is kept because in the last one \d of 32 codes were in use, "
-        r"perplexity \d\.\d; lower learning_rate \(now 10\) or revive_after_steps \(now 100\), or ask for",
+        r"epoch 0 is kept because in the last one level 0 has collapsed: \d+ of 32 codes in use \(\d+ %\), "
+        r"perplexity \d+\.\d; revive dead codes sooner \(revive_after_steps\), ",
         first,
     ), first
 

@@ -198,3 +198,26 @@ def test_mse_fits_into_a_config() -> None:
     again = tf_keras.metrics.deserialize(tf_keras.metrics.serialize(sid.NormalizedMSE(name="error")))
     again.update_state([[0.0], [2.0]], [[1.0], [1.0]])
     assert (again.name, float(again.result())) == ("error", 1)
+
+
+@pytest.mark.parametrize("sizes", [(6, 3), (3, 6), (2**40, 6), (2**40, 2**30)])
+def test_levels_of_unequal_size(sizes: tuple[int, int]) -> None:
+    """Within 63 bits and beyond; only the small spaces have a table of codes."""
+    space = sid.CodeSpace(2, sizes)
+    codes = np.minimum(some_codes(200), np.array(sizes) - 1)
+    wanted = expected(codes, sid.CodeSpace(2, tuple(min(size, 6) for size in sizes)))
+    metrics = [sid.UniqueRate(space), sid.ItemsPerID(space)]
+    metrics += [sid.CodesUsed(space), sid.CodePerplexity(space)] if max(sizes) <= 6 else []
+    for metric in metrics:
+        for batch in np.array_split(codes, 3):
+            metric.update_state(batch)
+        assert_figures(figures_of(metric), wanted)
+        again = type(metric).from_config(metric.get_config())
+        assert again.code_space == space
+
+
+def test_a_code_behind_a_smaller_level_is_refused() -> None:
+    metric = sid.CodesUsed(sid.CodeSpace(2, (6, 3)))
+    metric.update_state([[5, 2]])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="codes are out of range"):
+        metric.update_state([[2, 5]])

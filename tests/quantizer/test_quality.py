@@ -40,6 +40,18 @@ def test_by_hand() -> None:
     assert quality.perplexity == sid.perplexity(codes, SPACE)
 
 
+def test_levels_of_unequal_size() -> None:
+    """Each level's share is of its own codes."""
+    codes = np.array([[0, 1], [3, 0], [0, 1]])
+    quality = sid.quality_of(np.array(["a", "b", "c"], object), codes, sid.CodeSpace(2, (4, 2)))
+    assert quality.codes_used == [2, 2]
+    assert quality.code_usage == [0.5, 1.0]
+    assert quality.perplexity == pytest.approx([3 / 4 ** (1 / 3)] * 2)
+    assert quality.unique_rate == pytest.approx(2 / 3)
+    with pytest.raises(sid.CodesError, match=r"codes\[1, 1\] is 2; level 1 has codes 0 to 1"):
+        sid.quality_of(np.array(["a", "b"], object), np.array([[0, 0], [3, 2]]), sid.CodeSpace(2, (4, 2)))
+
+
 @given(ROWS)
 def test_as_counted_one_by_one(rows: list[tuple[int, int]]) -> None:
     codes, ids = np.array(rows), named(len(rows))
