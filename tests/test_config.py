@@ -23,12 +23,11 @@ COUNTS_AT_LEAST_ONE = {
     sid.RQVAEConfig: [
         "num_levels",
         "codebook_size",
-        "latent_dim",
         "hidden_dim",
+        "decoder_dim",
         "kmeans_items",
         "kmeans_iterations",
         "revive_after_steps",
-        "epochs",
         "batch_size",
     ],
     sid.ResidualKMeansConfig: ["num_levels", "codebook_size", "iterations"],
@@ -38,6 +37,10 @@ COUNTS_AT_LEAST_ONE = {
 AT_LEAST_ZERO = {
     sid.DataConfig: ["max_train_positives", "max_test_positives", "seed"],
     sid.RQVAEConfig: [
+        "latent_dim",
+        "input_noise",
+        "hidden_dropout",
+        "epochs",
         "commitment_weight",
         "item_weight_power",
         "learning_rate",
@@ -89,7 +92,11 @@ OTHERS = [
         {"assignment": "manhattan"},
         "assignment must be one of euclidean, cosine, hybrid, got 'manhattan'.",
     ),
-    (sid.RQVAEConfig, {"codebook_update": "sgd"}, "codebook_update must be one of gradient, ema, got 'sgd'."),
+    (
+        sid.RQVAEConfig,
+        {"codebook_update": "sgd"},
+        "codebook_update must be one of end_to_end, gradient, ema, got 'sgd'.",
+    ),
     (
         sid.RQVAEConfig,
         {"gradient": "reinforce"},

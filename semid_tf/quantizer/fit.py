@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,19 +21,18 @@ from semid_tf.quantizer.code_figures import EpochFigures
 from semid_tf.quantizer.collapse import warn_of_collapse
 from semid_tf.quantizer.event_files import EventFiles
 from semid_tf.quantizer.global_batches import GlobalBatches
-from semid_tf.quantizer.initialization import (
-    principal_axes_of,
-    residual_kmeans,
-    standardization_for,
-    standardization_of,
-)
+from semid_tf.quantizer.initialization import num_axes
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.loop import run_epochs
-from semid_tf.quantizer.replicas import copy_from_first_replica
+from semid_tf.quantizer.regularization import dropout_for
 from semid_tf.quantizer.rqvae import RQVAE
+from semid_tf.quantizer.start import start
 from semid_tf.quantizer.survey import Survey, survey
 
 _JUDGED_ITEMS = 50_000
+_VARIANCE_HELD = 0.99
+_WARM_UP_STEPS = 50
+_EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 40, 100, 1000
 
 
 def fit_rqvae(
@@ -49,7 +49,7 @@ def fit_rqvae(
 
     Starts from weighted PCA over all items and residual k-means on a sample, trains by Adam, and keeps the
     weights of the epoch (the start included) that reconstruct best, so that the result is never worse than
-    residual k-means.
+    residual k-means. It stops where after half of the epochs none was better than the start.
 
     Under the scope of a `tf.distribute` strategy (mirrored, multi-worker) the replicas share each batch and
     stay equal; the result is that of one replica up to the order of sums. Every worker reads all embeddings.
@@ -78,6 +78,7 @@ def fit_rqvae(
     config = config or RQVAEConfig()
     source = _source(embeddings, weights)
     found = _surveyed(source, config)
+    config = _settled(config, found)
     model, batches = _compiled(source, found, config)
     parts = FitParts(
         Position(),
@@ -89,9 +90,10 @@ def fit_rqvae(
         origin = Origin(config, source.embedding_dim, fingerprint(found.fingerprint, source.order))
         saver = FitCheckpoints(checkpoints, model, origin, parts, checkpoint_steps)
     if saver is None or not saver.restore():
-        _start(model, found)
+        start(model, found)
     own = _own_callbacks(parts, saver, event_files, batches, config)
     run_epochs(model, batches, parts, [*own, *callbacks])
+    parts.best.settle()
     _warn_if_collapsed(parts, config)
     return model
 
@@ -115,13 +117,18 @@ def _compiled(source: EmbeddingSource, found: Survey, config: RQVAEConfig) -> tu
     scale = found.num_items / found.moments.weight
     batches = GlobalBatches(source, found.num_items, scale, config.batch_size, config.seed)
     model = RQVAE(source.embedding_dim, config)
+    model.hidden_dropout = dropout_for(config, found.num_items)
     model.compile(tf_keras.optimizers.Adam(_schedule(batches.steps_per_epoch, config)))
     model.optimizer.build(model.trainable_variables)
     return model, batches
 
 
 def _schedule(steps_per_epoch: int, config: RQVAEConfig) -> tf_keras.optimizers.schedules.CosineDecay:
-    return tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps_per_epoch * config.epochs)
+    steps = steps_per_epoch * config.epochs
+    rising = min(_WARM_UP_STEPS, steps // 2)
+    return tf_keras.optimizers.schedules.CosineDecay(
+        0.0, steps - rising, warmup_target=config.learning_rate, warmup_steps=rising
+    )
 
 
 def start_rqvae(
@@ -129,26 +136,18 @@ def start_rqvae(
 ) -> RQVAE:
     """An RQ-VAE that is residual k-means in PCA space: what `fit_rqvae` starts from."""
     source = _source(embeddings, weights)
-    model = RQVAE(source.embedding_dim, config)
-    _start(model, _surveyed(source, config))
+    found = _surveyed(source, config)
+    model = RQVAE(source.embedding_dim, _settled(config, found))
+    start(model, found)
     return model
 
 
-def _start(model: RQVAE, found: Survey) -> None:
-    config, (embeddings, weights) = model.config, found.sample
-    standardization = standardization_for(model.quantizer.assignments, standardization_of(found.moments))
-    axes = principal_axes_of(found.moments, model.latent_dim)
-    codebooks = residual_kmeans(
-        (embeddings - standardization.mean) / standardization.scale @ axes,
-        weights * (found.num_items / found.moments.weight),
-        config.num_levels,
-        config.codebook_size,
-        config.kmeans_iterations,
-        config.seed,
-        config.assignment,
-    )
-    model.start(standardization, axes, codebooks)
-    copy_from_first_replica(model.weights)
+def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
+    """The settings with what is left to the data."""
+    dim = config.latent_dim or num_axes(found.moments, _VARIANCE_HELD)
+    steps = -(-found.num_items // config.batch_size)
+    epochs = config.epochs or min(_MOST_EPOCHS, max(_EPOCHS, -(-_LEAST_STEPS // steps)))
+    return dataclasses.replace(config, latent_dim=dim, epochs=epochs)
 
 
 def _sample(rows: WeightedRows, most: int, seed: int) -> WeightedRows:

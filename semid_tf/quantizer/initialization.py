@@ -63,6 +63,16 @@ def principal_axes_of(moments: Moments, latent_dim: int) -> np.ndarray:
     return np.ascontiguousarray(axes[:, ::-1][:, :latent_dim], dtype=np.float32)
 
 
+def num_axes(moments: Moments, share: float) -> int:
+    """The fewest principal axes that hold a share of the variance.
+
+    >>> num_axes(moments_of(np.diag([3.0, 1.0, 0.0]), np.ones(3)), 0.8)
+    1
+    """
+    held = np.cumsum(np.linalg.eigvalsh(moments.covariance)[::-1])
+    return int(np.searchsorted(held, share * held[-1]) + 1)
+
+
 def residual_kmeans(
     latent: np.ndarray,
     weights: np.ndarray,

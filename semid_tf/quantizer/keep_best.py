@@ -10,14 +10,18 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.data.embedding_source import WeightedRows
+from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.metrics import code_counts, normalized_mse
 
 _CHUNK = 4096
+_PATIENCE = 5
 _GraphFunction = Callable[[np.ndarray], tf.Tensor]
 
 
 class KeepBest(tf_keras.callbacks.Callback):
     """Keeps the weights of the epoch, the start included, with the least weighted reconstruction error.
+
+    Stops a fit that does not better its start: after five epochs and half of all.
 
     Args:
         judged: the items by which it judges.
@@ -35,11 +39,19 @@ class KeepBest(tf_keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         error = self._keep_if_better(epoch + 1)
+        if self.best_epoch == 0 and epoch + 1 >= max(_PATIENCE, self.params["epochs"] // 2):
+            self.model.stop_training = True
         if logs is not None:
             logs["normalized_mse"] = error
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.model.set_weights(self.best_weights)
+
+    def settle(self) -> None:
+        """Once trained: codes that no judged item has move to where they are needed, if that is no worse."""
+        if use_idle_codes(self.model, self.judged):
+            self._keep_if_better(self.best_epoch)
+            self.model.set_weights(self.best_weights)
 
     def _keep_if_better(self, epoch: int) -> float:
         restored = _in_chunks(self._judge, self.judged.embeddings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -16,22 +17,24 @@ _CHUNK = 8192
 _START_POINTS_PER_CENTRE = 16
 _SAMPLE_PER_CENTRE = 64
 _SETTLED = 1e-4
+_FIRST_DIM = 4
 
 
 def weighted_kmeans(
     points: np.ndarray, weights: np.ndarray, num_centres: int, iterations: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lloyd's algorithm, on a sample of 64 points a centre first, then on all; a centre without points moves
-    to a far point.
+    """Lloyd's algorithm in few dimensions first, then in more; a centre without points moves to a far point.
 
-    Starts from k-means++ on 16 points a centre. An iteration costs n * num_centres * dim multiplications.
-    It stops early when fewer than one point in 10,000 changes its centre.
+    Starts from k-means++ on 16 points a centre along their 4 principal axes of largest variance. Each stage
+    doubles the dimensions (FAISS calls this progressive dimensions); those below the last are run on 64
+    points a centre. An iteration costs points * num_centres * dimensions multiplications. A stage ends early
+    when fewer than one point in 10,000 changes its centre.
 
     Args:
         points: float32 [n, dim]; n at least num_centres.
         weights: float32 [n], positive.
         num_centres: of the result.
-        iterations: at most so many on the sample, and so many on all.
+        iterations: at most so many a stage.
         seed: fixes the start.
 
     Returns:
@@ -39,10 +42,32 @@ def weighted_kmeans(
     """
     random = np.random.default_rng(seed)
     sample = _sample(weights, _SAMPLE_PER_CENTRE * num_centres, random)
-    centres = _start(points[sample], weights[sample], num_centres, random)
-    if len(sample) < len(points):
-        centres, _ = _lloyd(points[sample], weights[sample], centres, iterations)
+    axes = _axes(points[sample], weights[sample])
+    turned, of_turned = points[sample] @ axes, weights[sample]
+    stages = _stages(points.shape[1])
+    centres = _start(turned[:, : stages[0]], of_turned, num_centres, random)
+    for dim in stages if len(sample) < len(points) else stages[:-1]:
+        centres = np.pad(centres, ((0, 0), (0, dim - centres.shape[1])))
+        centres, _ = _lloyd(np.ascontiguousarray(turned[:, :dim]), of_turned, centres, iterations)
+    centres = centres @ axes[:, : centres.shape[1]].T
     return _lloyd(points, weights, centres, iterations)
+
+
+def _stages(dim: int) -> list[int]:
+    """Dimensions of the stages, doubled from 4 on.
+
+    >>> _stages(20), _stages(3)
+    ([4, 8, 16, 20], [3])
+    """
+    doubled = (_FIRST_DIM * 2**turn for turn in itertools.count())
+    return [*itertools.takewhile(lambda below: below < dim, doubled), dim]
+
+
+def _axes(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Principal axes, of largest variance first: float32 [dim, dim]."""
+    centred = points - np.average(points, axis=0, weights=weights)
+    _, axes = np.linalg.eigh((centred * weights[:, None]).T @ centred)
+    return np.ascontiguousarray(axes[:, ::-1], dtype=np.float32)
 
 
 def _sample(weights: np.ndarray, most: int, random: np.random.Generator) -> np.ndarray:

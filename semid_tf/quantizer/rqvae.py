@@ -15,6 +15,7 @@ from semid_tf.quantizer.contrastive import co_occurrence_loss
 from semid_tf.quantizer.ema import MovingAverages
 from semid_tf.quantizer.estimators import ESTIMATORS
 from semid_tf.quantizer.initialization import Standardization
+from semid_tf.quantizer.regularization import CLEAN, Disturbance
 from semid_tf.quantizer.replicas import global_sum
 from semid_tf.quantizer.residual import Quantized, ResidualQuantizer
 from semid_tf.quantizer.revival import revive
@@ -59,7 +60,11 @@ class RQVAE(Quantizer):
     Loss: mean ||x - x_hat||^2 + sum over levels of beta ||r_l - sg[e_l]||^2 + ||sg[r_l] - e_l||^2, of
     standardised embeddings, each item by its sample weight. The gradient passes the quantizer once, by
     default straight through: z = r_1 + sg[sum_l e_l - r_1]. Where a level chooses by cosine, r_l is brought
-    to length 1 in its terms; where codebooks are moving averages, their term is left out.
+    to length 1 in its terms; where codebooks are moving averages, their term is left out. End to end, the
+    reconstruction moves the codewords too: z = r_1 + sg[sum_l e_l - r_1] + sum_l e_l - sg[sum_l e_l].
+
+    While it trains, the encoder sees noise and the decoder does without some of its hidden layer, see
+    `Disturbance`.
 
     Trains on `(embeddings, labels, weights)`, labels unused, or on items seen together,
     `((embeddings, embeddings of their partners), labels, weights)`: then both are trained on, and
@@ -74,7 +79,7 @@ class RQVAE(Quantizer):
         super().__init__(**kwargs)
         self.config = config or RQVAEConfig()
         self.embedding_dim = embedding_dim
-        self.latent_dim = min(self.config.latent_dim, embedding_dim)
+        self.latent_dim = min(self.config.latent_dim or embedding_dim, embedding_dim)
         self.encoder = LinearPlusMLP(
             self.latent_dim, self.config.hidden_dim, self.config.seed, name="encoder"
         )
@@ -82,14 +87,16 @@ class RQVAE(Quantizer):
             self.config.num_levels,
             self.config.codebook_size,
             self.config.assignment,
-            trainable=self.config.codebook_update == "gradient",
+            trainable=self.config.codebook_update != "ema",
             name="quantizer",
         )
         self.decoder = LinearPlusMLP(
-            embedding_dim, self.config.hidden_dim, self.config.seed + 1, name="decoder"
+            embedding_dim, self.config.decoder_dim, self.config.seed + 1, name="decoder"
         )
         self.mean = self.add_weight(name="mean", shape=(embedding_dim,), initializer="zeros", trainable=False)
         self.scale = self.add_weight(name="scale", shape=(), initializer="ones", trainable=False)
+        self.input_noise = self.add_weight(name="input_noise", shape=(), initializer="zeros", trainable=False)
+        self.hidden_dropout = 0.0
         self.idle_steps = self.add_weight(
             name="idle_steps",
             shape=(self.code_space.num_levels, self.code_space.largest),
@@ -131,17 +138,23 @@ class RQVAE(Quantizer):
         """Loss of each item, float32 [n], and what its levels chose."""
         return self._pass(embedding)[:2]
 
-    def _pass(self, embedding: tf.Tensor, levels: tf.Tensor | None = None) -> Pass:
+    def _pass(
+        self, embedding: tf.Tensor, levels: tf.Tensor | None = None, disturbance: Disturbance = CLEAN
+    ) -> Pass:
         """Through encoder, quantizer and decoder, with all levels or those marked in bool [num_levels]."""
         inputs = self.standardize(embedding)
-        latent = self.encoder(inputs)
+        latent = self.encoder(disturbance.noise(inputs))
         quantized = self.quantizer(latent)
         level_losses, codewords = self._level_losses(quantized), quantized.codewords
         if levels is not None:
             level_losses = tf.where(levels[:, None], level_losses, 0.0)
             codewords = tf.where(levels[:, None, None], codewords, 0.0)
-        vectors = ESTIMATORS[self.config.gradient](latent, tf.reduce_sum(codewords, axis=0))
-        losses = _squared_error(inputs, self.decoder(vectors)) + tf.reduce_sum(level_losses, axis=0)
+        total = tf.reduce_sum(codewords, axis=0)
+        vectors = ESTIMATORS[self.config.gradient](latent, total)
+        if self.config.codebook_update == "end_to_end":
+            vectors += total - tf.stop_gradient(total)
+        restored = self.decoder(vectors, disturbance.drop)
+        losses = _squared_error(inputs, restored) + tf.reduce_sum(level_losses, axis=0)
         return Pass(losses, quantized, vectors)
 
     def _level_losses(self, quantized: Quantized) -> tf.Tensor:
@@ -153,14 +166,18 @@ class RQVAE(Quantizer):
         return self.config.commitment_weight * commitment + codebook
 
     def _batch(
-        self, items: Any, weights: tf.Tensor | None, levels: tf.Tensor | None = None
+        self,
+        items: Any,
+        weights: tf.Tensor | None,
+        levels: tf.Tensor | None = None,
+        disturbance: Disturbance = CLEAN,
     ) -> tuple[tf.Tensor, Quantized, tf.Tensor]:
         """Loss of a batch, what its items chose, and their weights."""
         paired = isinstance(items, tuple | list)
         first = items[0] if paired else items
         weights = tf.ones(tf.shape(first)[:1]) if weights is None else tf.cast(weights, tf.float32)
         embedding, weights = (tf.concat(items, 0), tf.tile(weights, [2])) if paired else (items, weights)
-        result = self._pass(embedding, levels)
+        result = self._pass(embedding, levels, disturbance)
         loss = _weighted_mean(result.losses, weights)
         if paired:
             loss += self.config.contrastive_weight * self._together(result.vectors, weights)
@@ -187,7 +204,7 @@ class RQVAE(Quantizer):
         """
         levels = self._levels_of_step()
         with tf.GradientTape() as tape:
-            loss, quantized, weights = self._batch(items, weights, levels)
+            loss, quantized, weights = self._batch(items, weights, levels, self._disturbance())
         variables = self.trainable_variables
         gradients = tape.gradient(loss, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -204,7 +221,11 @@ class RQVAE(Quantizer):
 
     def _seed(self, purpose: int) -> tf.Tensor:
         """For draws of this step: a resumed run draws what an unbroken one would have drawn."""
-        return tf.stack([2 * self.config.seed + purpose, tf.cast(self.optimizer.iterations, tf.int32)])
+        return tf.stack([4 * self.config.seed + purpose, tf.cast(self.optimizer.iterations, tf.int32)])
+
+    def _disturbance(self) -> Disturbance:
+        """Noise and dropout of this step; replicas draw alike, each for its share."""
+        return Disturbance.of(self.input_noise, self.hidden_dropout, self._seed(2), self._seed(3))
 
     def _levels_of_step(self) -> tf.Tensor | None:
         """With progressive levels the first r, r uniform, as PLUM does: bool [num_levels]; None = all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -14,6 +15,7 @@ class LinearPlusMLP(tf_keras.layers.Layer):
 
     The MLP (one hidden layer, ReLU, as in Singh et al. 2024) has an output of zero at the start, so that a
     model whose linear part is set to a PCA is that PCA before training, and training can only add to it.
+    `drop` is what training does to the hidden layer.
     """
 
     def __init__(self, output_dim: int, hidden_dim: int, seed: int = 0, **kwargs: Any) -> None:
@@ -32,8 +34,8 @@ class LinearPlusMLP(tf_keras.layers.Layer):
         self.correction.build((None, self.hidden_dim))
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return self.linear(inputs) + self.correction(self.hidden(inputs))
+    def call(self, inputs: tf.Tensor, drop: Callable[[tf.Tensor], tf.Tensor] = tf.identity) -> tf.Tensor:
+        return self.linear(inputs) + self.correction(drop(self.hidden(inputs)))
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -128,7 +128,8 @@ def test_every_levels_commitment_reaches_the_encoder(assignment: str, gradient: 
 @pytest.mark.parametrize("assignment", ["cosine", "hybrid"])
 def test_a_fit_starts_near_and_improves(assignment: str) -> None:
     items = sid.synthetic_items(1_000, dim=8, seed=1).embeddings
-    config = dataclasses.replace(CONFIG, assignment=assignment, latent_dim=8, codebook_size=16, epochs=5)
+    shape = {"latent_dim": 8, "codebook_size": 16}
+    config = dataclasses.replace(CONFIG, assignment=assignment, **shape, epochs=20, learning_rate=1e-3)
     start = start_rqvae(items, np.ones(len(items), np.float32), config)
     latent = start.latent(items).numpy()
     assert np.square(latent).sum(axis=1).mean() == pytest.approx(2**2, rel=1e-4)

@@ -162,12 +162,12 @@ def test_checkpoints_of_other_settings_or_embeddings_are_refused(
 
 
 def test_an_explosion_keeps_the_last_good_checkpoint(embeddings: np.ndarray, tmp_path: Path) -> None:
-    """The first step makes weights of 1e30, which are numbers; the loss of the second is none."""
+    """The rate rises from 0: the second step makes weights of 1e29, and the loss of the third is none."""
     config = dataclasses.replace(CONFIG, learning_rate=1e30)
     with pytest.raises(
         sid.TrainingError,
-        match=f"^the loss is not finite in epoch 1, step 2; lower learning_rate; the last good checkpoint is "
-        f"{re.escape(str(tmp_path))}/fit-1\\.$",
+        match=f"^the loss is not finite in epoch 1, step 3; lower learning_rate; the last good checkpoint is "
+        f"{re.escape(str(tmp_path))}/fit-2\\.$",
     ):
         sid.fit_rqvae(embeddings, config=config, checkpoints=tmp_path, checkpoint_steps=1)
     saved = sid.load_checkpoint(tmp_path)

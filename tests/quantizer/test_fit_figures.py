@@ -22,7 +22,9 @@ CONFIG = sid.RQVAEConfig(
     num_levels=2, codebook_size=8, latent_dim=4, hidden_dim=8, epochs=2, batch_size=128, kmeans_iterations=5
 )
 # Nothing moves, so that all epochs see the codes of the start.
-STILL = dataclasses.replace(CONFIG, learning_rate=0.0, revive_after_steps=1000)
+STILL = dataclasses.replace(
+    CONFIG, learning_rate=0.0, revive_after_steps=1000, input_noise=0.0, hidden_dropout=0.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def test_figures_of_an_epoch_are_those_of_its_codes(embeddings: np.ndarray) -> N
 
 def test_revived_codes_are_counted(embeddings: np.ndarray) -> None:
     """A code that no item can choose is moved once, and is then in use."""
-    model = start_rqvae(embeddings, None, dataclasses.replace(CONFIG, revive_after_steps=2))
+    model = start_rqvae(embeddings, None, dataclasses.replace(CONFIG, revive_after_steps=2, input_noise=0.0))
     model.compile(tf_keras.optimizers.Adam(0.0))
     model.quantizer.codebooks.assign(
         tf.tensor_scatter_nd_update(model.quantizer.codebooks, [[1, 3]], [tf.fill([4], 1e6)])
@@ -147,18 +149,16 @@ def test_a_fit_shows_them(embeddings: np.ndarray, capsys: pytest.CaptureFixture[
 
 
 def test_fewer_different_items_than_codes_is_said(embeddings: np.ndarray) -> None:
-    """Level 0 has a code for each of the five; nothing is left for level 1."""
+    """Not one of the levels can have more than five codes in use."""
     with pytest.warns(sid.CodebookCollapseWarning) as caught:
         sid.fit_rqvae(np.tile(embeddings[:5], (40, 1)), config=CONFIG)
-    assert [str(warning.message) for warning in caught] == [
-        "level 1 is dead, nearly all items have one code: 1 of 8 codes in use (12 %), perplexity 1.0; "
-        "there are only 5 different items, so lower codebook_size or give more items."
-    ]
+    few = "; there are only 5 different items, so lower codebook_size or give more items."
+    assert all(str(warning.message).endswith(few) for warning in caught)
     assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_a_collapse_in_training_is_said_though_the_start_is_kept(embeddings: np.ndarray) -> None:
-    config = dataclasses.replace(CONFIG, codebook_size=32, learning_rate=10.0)
+    config = dataclasses.replace(CONFIG, codebook_size=32, learning_rate=100.0, epochs=6)
     with pytest.warns(sid.CodebookCollapseWarning) as caught:
         model = sid.fit_rqvae(embeddings, config=config)
     assert model.fingerprint == start_rqvae(embeddings, None, config).fingerprint

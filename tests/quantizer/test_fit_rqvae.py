@@ -138,7 +138,7 @@ def test_bad_input_is_refused(embeddings: np.ndarray, change: object, message: s
 def test_training_that_explodes_is_said(embeddings: np.ndarray) -> None:
     config = dataclasses.replace(CONFIG, learning_rate=1e30)
     with pytest.raises(
-        sid.TrainingError, match=r"^the loss is not finite in epoch 1, step 2; lower learning_rate\.$"
+        sid.TrainingError, match=r"^the loss is not finite in epoch 1, step 3; lower learning_rate\.$"
     ):
         sid.fit_rqvae(embeddings, config=config)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -101,13 +103,22 @@ def test_the_gradient_passes_the_quantizer_straight_through(model: sid.RQVAE, em
     np.testing.assert_allclose(gradient, (through + committed).sum(axis=0), rtol=1e-3)
 
 
-def test_the_codebooks_learn_from_the_codebook_loss_alone(model: sid.RQVAE, embeddings: np.ndarray) -> None:
+@pytest.mark.parametrize("codebook_update", ["end_to_end", "gradient"])
+def test_the_codebooks_learn_from_the_codebook_loss_and_end_to_end_from_the_reconstruction(
+    model: sid.RQVAE, embeddings: np.ndarray, codebook_update: str
+) -> None:
+    """Every codeword of an item moves its reconstruction alike, by 2 (x_hat - x) A^T."""
+    model.config = dataclasses.replace(CONFIG, codebook_update=codebook_update)
     numbers = Numbers(model, embeddings)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model.losses_of(embeddings)[0])
+    through = 2 * (numbers.restored - numbers.inputs) @ numbers.matrix.T
     expected = np.zeros((3, 8, LATENT))
     for level in range(3):
-        np.add.at(expected[level], numbers.codes[:, level], -2 * numbers.residuals[level + 1])
+        of_items = -2 * numbers.residuals[level + 1]
+        if codebook_update == "end_to_end":
+            of_items = of_items + through
+        np.add.at(expected[level], numbers.codes[:, level], of_items)
     gradient = tf.convert_to_tensor(tape.gradient(loss, model.quantizer.codebooks))
     np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-3)
 

@@ -1,0 +1,73 @@
+"""Levels fitted on what several paths of a beam leave of each item, as FAISS does."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from semid_tf.config import CodeSpace
+from semid_tf.quantizer.kmeans import weighted_kmeans
+
+_CHUNK = 2048
+_PATHS = 100_000
+
+
+def fit_on_paths(
+    points: np.ndarray,
+    weights: np.ndarray,
+    code_space: CodeSpace,
+    beam_width: int,
+    iterations: int,
+    seed: int,
+) -> np.ndarray:
+    """Euclidean k-means level by level, each on what the best paths so far leave.
+
+    An item counts once for each of its paths, so that a level sees more than what greedy codes leave of few
+    items. K-means sees at most 100,000 of all paths, or as many as there are items. Memory holds beam_width
+    times the points.
+
+    Args:
+        points: float32 [n, dim].
+        weights: float32 [n], positive.
+        code_space: levels and codes.
+        beam_width: paths kept of each item.
+        iterations: at most so many Lloyd iterations a level and stage.
+        seed: level l is fitted with seed + l.
+
+    Returns:
+        Codebooks, float32 [num_levels, largest codebook, dim].
+    """
+    left = points[:, None, :]
+    codebooks = np.zeros((code_space.num_levels, code_space.largest, points.shape[1]), np.float32)
+    for level, size in enumerate(code_space.codebook_sizes):
+        vectors, of_vectors = _drawn(left, weights, seed + level)
+        codebooks[level, :size], _ = weighted_kmeans(vectors, of_vectors, size, iterations, seed + level)
+        if level + 1 < code_space.num_levels:
+            left = _best_paths(left, codebooks[level, :size], beam_width)
+    return codebooks
+
+
+def _drawn(left: np.ndarray, weights: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Some of all paths, uniformly, and their weights."""
+    count, width, dim = left.shape
+    most = min(max(count, _PATHS), count * width)
+    rows = np.sort(np.random.default_rng(seed).choice(count * width, most, replace=False))
+    return left.reshape(-1, dim)[rows], weights[rows // width]
+
+
+def _best_paths(left: np.ndarray, codebook: np.ndarray, beam_width: int) -> np.ndarray:
+    width = min(beam_width, left.shape[1] * len(codebook))
+    book = tf.constant(codebook)
+    chunks = (tf.constant(left[i : i + _CHUNK]) for i in range(0, len(left), _CHUNK))
+    return np.concatenate([_extended(chunk, book, width).numpy() for chunk in chunks])
+
+
+@tf.function(reduce_retracing=True)
+def _extended(left: tf.Tensor, codebook: tf.Tensor, width: int) -> tf.Tensor:
+    """What the best of all one-level extensions leave: float32 [n, paths, dim] -> [n, width, dim]."""
+    size = tf.shape(codebook)[0]
+    gaps = tf.reduce_sum(tf.square(left), axis=2, keepdims=True)
+    gaps += tf.reduce_sum(tf.square(codebook), axis=1) - 2 * tf.einsum("npd,kd->npk", left, codebook)
+    place = tf.math.top_k(-tf.reshape(gaps, (tf.shape(left)[0], -1)), width).indices
+    parent, code = place // size, place % size
+    return tf.gather(left, parent, batch_dims=1) - tf.gather(codebook, code)

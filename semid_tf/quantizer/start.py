@@ -1,0 +1,86 @@
+"""The start of an RQ-VAE: residual k-means in PCA space."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from semid_tf.config import RQVAEConfig
+from semid_tf.data.embedding_source import WeightedRows, taken
+from semid_tf.quantizer.assignment import EUCLIDEAN
+from semid_tf.quantizer.idle_codes import use_idle_codes
+from semid_tf.quantizer.initialization import (
+    principal_axes_of,
+    residual_kmeans,
+    standardization_for,
+    standardization_of,
+)
+from semid_tf.quantizer.kmeans import nearest_of
+from semid_tf.quantizer.metrics import normalized_mse
+from semid_tf.quantizer.paths import fit_on_paths
+from semid_tf.quantizer.regularization import noise_for
+from semid_tf.quantizer.replicas import copy_from_first_replica
+from semid_tf.quantizer.rqvae import RQVAE
+from semid_tf.quantizer.survey import Survey
+
+_HELD_OUT = 0.05
+_ITEMS_FOR_ERROR = 8192
+
+
+def start(model: RQVAE, found: Survey) -> None:
+    """Sets a model's weights to PCA and residual k-means, and its noise by what that leaves."""
+    config, (embeddings, weights) = model.config, found.sample
+    standardization = standardization_for(model.quantizer.assignments, standardization_of(found.moments))
+    axes = principal_axes_of(found.moments, model.latent_dim)
+    latent = (embeddings - standardization.mean) / standardization.scale @ axes
+    weights = weights * np.float32(found.num_items / found.moments.weight)
+    model.start(standardization, axes, _codebooks(WeightedRows(latent, weights), config))
+    use_idle_codes(model, found.sample)
+    model.input_noise.assign(noise_for(config, found.num_items, _error(model, found.sample)))
+    copy_from_first_replica(model.weights)
+
+
+def _error(model: RQVAE, sample: WeightedRows) -> float:
+    """Root of the normalised MSE over some of the items."""
+    some = taken(sample, slice(_ITEMS_FOR_ERROR))
+    return normalized_mse(some.embeddings, model(some.embeddings).numpy(), some.weights) ** 0.5
+
+
+def _codebooks(rows: WeightedRows, config: RQVAEConfig) -> np.ndarray:
+    """Those of the beam width whose greedy codes leave the least of held-out items."""
+    widths = config.start_beams if config.assignment == EUCLIDEAN else (1,)
+    fitted, held_out = _split(rows, config)
+    if len(widths) == 1 or not len(held_out.weights):
+        return _fit(rows, widths[0], config)
+    fits = [_fit(fitted, width, config) for width in widths]
+    return min(fits, key=lambda codebooks: _left(held_out, codebooks, config))
+
+
+def _split(rows: WeightedRows, config: RQVAEConfig) -> tuple[WeightedRows, WeightedRows]:
+    """All but one item in twenty, and that; as many as there are codes are always kept for the fit."""
+    order = np.random.default_rng(config.seed).permutation(len(rows.weights))
+    count = min(int(_HELD_OUT * len(order)), len(order) - config.code_space.largest)
+    return taken(rows, np.sort(order[count:])), taken(rows, order[:count])
+
+
+def _fit(rows: WeightedRows, beam_width: int, config: RQVAEConfig) -> np.ndarray:
+    points, weights = rows
+    if beam_width > 1:
+        space, iterations = config.code_space, config.kmeans_iterations
+        return fit_on_paths(points, weights, space, beam_width, iterations, config.seed)
+    return residual_kmeans(
+        points,
+        weights,
+        config.num_levels,
+        config.codebook_size,
+        config.kmeans_iterations,
+        config.seed,
+        config.assignment,
+    )
+
+
+def _left(rows: WeightedRows, codebooks: np.ndarray, config: RQVAEConfig) -> float:
+    """Weighted squared error of greedy Euclidean codes."""
+    left = rows.embeddings
+    for book, size in zip(codebooks, config.code_space.codebook_sizes, strict=True):
+        left = left - book[nearest_of(left)(book[:size])]
+    return float(np.average(np.square(left).sum(axis=1), weights=rows.weights))
