@@ -8,6 +8,7 @@ from benchmarks.contenders.base import Contender, LeftOutError, Product, Task
 
 NAMES = (
     "rqvae",
+    "rqvae_beam5",
     "residual_kmeans",
     "faiss_beam1",
     "faiss_beam5",

@@ -15,7 +15,16 @@ def make(task: Task) -> Contender:
 
 
 class Rqvae(SavedContender):
-    """`sid.fit_rqvae` with its default settings but for the seed."""
+    """`sid.fit_rqvae` with its default settings but for the seed.
+
+    Args:
+        task: what is measured.
+        beam: width of the search for codes, in encoding alone.
+    """
+
+    def __init__(self, task: Task, beam: int = 1) -> None:
+        super().__init__(task)
+        self.beam_width = beam
 
     def fit(self, embeddings: np.ndarray) -> None:
         task = self.task
@@ -26,4 +35,5 @@ class Rqvae(SavedContender):
         """Each matrix of the encoder, then the codebook of each level in the latent space."""
         shapes = [weight.shape for weight in self.model.encoder.weights if weight.shape.rank == 2]
         level = Product(self.model.latent_dim, self.task.codebook_size)
-        return [*(Product(*shape) for shape in shapes), *[level] * self.task.num_levels]
+        later = level._replace(rows_per_item=self.beam_width)
+        return [*(Product(*shape) for shape in shapes), level, *[later] * (self.task.num_levels - 1)]

@@ -23,6 +23,7 @@ class SavedContender(Contender):
     """
 
     model: Any
+    beam_width = 1
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -36,7 +37,7 @@ class SavedContender(Contender):
     @cached_property
     def _loaded(self) -> Any:
         with tempfile.TemporaryDirectory() as folder:
-            sid.save_quantizer(self.model, folder)
+            sid.save_quantizer(self.model, folder, self.beam_width)
             return tf.saved_model.load(folder)
 
     @cached_property

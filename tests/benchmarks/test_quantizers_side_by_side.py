@@ -35,7 +35,7 @@ SIZES = [
     "--threads",
     "1",
 ]
-ALWAYS = ["rqvae", "residual_kmeans", "faiss_beam1", "faiss_beam5"]
+ALWAYS = ["rqvae", "rqvae_beam5", "residual_kmeans", "faiss_beam1", "faiss_beam5"]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,127 @@
+"""The start on beam paths, idle codes put to use, noise and dropout by the number of items."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import semid_tf as sid
+from semid_tf.data.embedding_source import WeightedRows
+from semid_tf.quantizer.fit import start_rqvae
+from semid_tf.quantizer.idle_codes import use_idle_codes
+from semid_tf.quantizer.paths import _best_paths, fit_on_paths
+from semid_tf.quantizer.regularization import Disturbance, dropout_for, noise_for
+
+CONFIG = sid.RQVAEConfig(num_levels=2, codebook_size=8, latent_dim=4, hidden_dim=8, start_beams=(1,))
+
+
+@pytest.fixture(scope="module")
+def embeddings() -> np.ndarray:
+    """Four hundred items in clusters."""
+    return sid.synthetic_items(400, dim=8, seed=1).embeddings
+
+
+def test_the_best_paths_are_those_of_all_extensions() -> None:
+    random = np.random.default_rng(0)
+    left = random.normal(size=(20, 3, 4)).astype(np.float32)
+    book = random.normal(size=(6, 4)).astype(np.float32)
+    found = _best_paths(left, book, 5)
+    for item, kept in zip(left, found, strict=True):
+        extensions = sorted(
+            (path - word for path, word in itertools.product(item, book)), key=lambda v: np.square(v).sum()
+        )
+        np.testing.assert_allclose(kept, extensions[:5], atol=1e-5)
+
+
+def test_paths_of_width_one_are_residual_means(embeddings: np.ndarray) -> None:
+    """Each level is then fitted on what greedy codes leave: codewords are the means of their residuals."""
+    points = embeddings[:, :4].copy()
+    books = fit_on_paths(points, np.ones(400, np.float32), sid.CodeSpace(3, 8), 1, 20, seed=0)
+    left, errors = points, [np.square(points).sum()]
+    for book in books:
+        gaps = np.square(left[:, None] - book).sum(axis=2)
+        left = left - book[gaps.argmin(axis=1)]
+        errors.append(np.square(left).sum())
+        members = gaps.argmin(axis=1)
+        for code in np.unique(members):
+            np.testing.assert_allclose(left[members == code].mean(axis=0), 0, atol=5e-2)
+    assert errors[1] < 0.5 * errors[0]
+    assert errors[3] < errors[2] < errors[1]
+
+
+def test_held_out_items_choose_the_start(embeddings: np.ndarray) -> None:
+    """Of several widths the start is that of one of them, fitted on all items but the held-out ones."""
+    both = dataclasses.replace(CONFIG, start_beams=(1, 5))
+    errors = {}
+    for widths in ((1,), (5,), (1, 5)):
+        model = start_rqvae(embeddings, None, dataclasses.replace(both, start_beams=widths))
+        errors[widths] = sid.normalized_mse(embeddings, model(embeddings).numpy())
+    assert errors[1, 5] == pytest.approx(min(errors[1,], errors[5,]), rel=0.1)
+
+
+def test_idle_codes_get_items_of_their_own(embeddings: np.ndarray) -> None:
+    model = start_rqvae(embeddings, None, CONFIG)
+    far = tf.fill([4], 1e4)
+    places = [[0, 1], [0, 6], [1, 2]]
+    model.quantizer.codebooks.assign(
+        tf.tensor_scatter_nd_update(model.quantizer.codebooks, places, [far] * 3)
+    )
+    before = sid.normalized_mse(embeddings, model(embeddings).numpy())
+    assert use_idle_codes(model, WeightedRows(embeddings, np.ones(400, np.float32))) >= 3
+    codes = model.encode(embeddings).numpy()
+    assert list(sid.code_usage(codes, model.code_space)) == [1.0, 1.0]
+    assert sid.normalized_mse(embeddings, model(embeddings).numpy()) < before
+    assert use_idle_codes(model, WeightedRows(embeddings, np.ones(400, np.float32))) == 0
+
+
+def test_items_of_more_weight_get_the_idle_codes(embeddings: np.ndarray) -> None:
+    model = start_rqvae(embeddings, None, CONFIG)
+    model.quantizer.codebooks.assign(
+        tf.tensor_scatter_nd_update(model.quantizer.codebooks, [[0, 3]], [tf.fill([4], 1e4)])
+    )
+    weights = np.ones(400, np.float32)
+    weights[17] = 1e6
+    use_idle_codes(model, WeightedRows(embeddings, weights))
+    np.testing.assert_allclose(
+        model.quantizer.codebook(0)[3], model.latent(embeddings[17:18]).numpy()[0], atol=1e-6
+    )
+
+
+def test_noise_and_dropout_fall_with_the_number_of_items() -> None:
+    config = sid.RQVAEConfig(input_noise=2.0, hidden_dropout=0.5)
+    assert noise_for(config, 1_000, 0.5) == noise_for(config, 12_000, 0.5) == 1.0
+    assert noise_for(config, 48_000, 0.5) == pytest.approx(0.5)
+    assert dropout_for(config, 5_000) == 0.5
+    assert dropout_for(config, 24_000) == 0.25
+    assert dropout_for(config, 100_000) == 0.0
+
+
+def test_a_disturbance_is_fixed_by_its_seeds() -> None:
+    ones = tf.ones((400, 50))
+
+    def drawn(noise_seed: int, drop_seed: int) -> tuple[np.ndarray, np.ndarray]:
+        made = Disturbance.of(
+            tf.Variable(0.3), 0.4, tf.constant([noise_seed, 0]), tf.constant([drop_seed, 0])
+        )
+        return made.noise(ones).numpy(), made.drop(ones).numpy()
+
+    noised, dropped = drawn(1, 2)
+    for first, second in zip(drawn(1, 2), (noised, dropped), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(drawn(3, 2)[0], noised)
+    assert (noised - 1).std() == pytest.approx(0.3, rel=0.03)
+    assert np.mean(dropped == 0) == pytest.approx(0.4, abs=0.02)
+    assert dropped.max() == pytest.approx(1 / 0.6)
+
+
+def test_what_is_left_to_the_data_is_settled(embeddings: np.ndarray) -> None:
+    """One step an epoch: as many epochs as the limit allows; axes until 99 % of the variance are held."""
+    config = dataclasses.replace(CONFIG, latent_dim=0, batch_size=400, learning_rate=0.0)
+    model = sid.fit_rqvae(embeddings, config=config)
+    assert model.config.epochs == 100
+    variances = np.linalg.svd(embeddings - embeddings.mean(axis=0), compute_uv=False) ** 2
+    assert model.latent_dim == 1 + int(np.argmax(np.cumsum(variances) >= 0.99 * variances.sum()))
