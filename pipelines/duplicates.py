@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 
 from pipelines import arrow_coder  # noqa: F401 - registers the coder of pa.Table
+from pipelines.counting import count_rejected
 from pipelines.schema import ITEM_ID, ROW, SOURCE
 from pipelines.validation import DUPLICATE_ITEM_ID, reject
 
@@ -135,4 +136,6 @@ def _doors(shard: Shard) -> Iterator[Shard | TaggedOutput]:
     kept, duplicates = keep_first(table)
     yield number, kept
     if len(duplicates):
-        yield TaggedOutput(KeepFirst.DUPLICATES, reject(duplicates, DUPLICATE_ITEM_ID))
+        rejected = reject(duplicates, DUPLICATE_ITEM_ID)
+        count_rejected(rejected)
+        yield TaggedOutput(KeepFirst.DUPLICATES, rejected)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.content import content_hashes
 from pipelines.schema import EMBEDDING, ITEM_ID, REJECTED, ROW, SOURCE, labels, valid_schema, vectors
 
 MISSING_ITEM_ID = "missing_item_id"
@@ -82,7 +83,9 @@ def _valid(items: pa.Table, kept: np.ndarray, matrix: np.ndarray) -> pa.Table:
     rows = items.drop_columns(EMBEDDING)
     if not kept.all():
         rows = rows.filter(pa.array(kept))
-    columns = [rows.column(ITEM_ID), vectors(matrix), rows.column(SOURCE), rows.column(ROW)]
+    item_ids = rows.column(ITEM_ID)
+    content = content_hashes(item_ids, matrix)
+    columns = [item_ids, vectors(matrix), content, rows.column(SOURCE), rows.column(ROW)]
     return pa.table(columns, schema=valid_schema(matrix.shape[1]))
 
 
