@@ -66,8 +66,9 @@ def encode_corpus(
     on every run and runner.
 
     Args:
-        items: path or pattern of Parquet files with `item_id` (text or integer) and `embedding` (lists of
-            float16, float32 or float64); on any Beam file system.
+        items: path or pattern of files (Parquet, or as their names say JSON lines, CSV, Avro, TFRecord) with
+            `item_id` (text or integer) and `embedding` (lists of float16, float32 or float64); on any Beam
+            file system (TFRecord: on what TensorFlow reads).
         quantizer: folder of the quantizer, a SavedModel with manifest.
         folder: filled with `codes/`, `rejected/` and `report.json`.
         options: for Beam; the runner is `DEFAULT_RUNNER` unless they name one.
@@ -209,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Encodes a corpus of embeddings into Semantic IDs. Further options are Beam's own.",
         allow_abbrev=False,
     )
-    parser.add_argument("--items", required=True, help="path or pattern of Parquet files: item_id, embedding")
+    parser.add_argument("--items", required=True, help="path or pattern of files: item_id, embedding")
     parser.add_argument("--quantizer", required=True, help="folder of the quantizer")
     parser.add_argument("--output", required=True, help="folder to make; it must not exist")
     parser.add_argument("--num_shards", type=int, help=f"files a table; default 1 for {SHARD_ITEMS:,} items")

@@ -35,7 +35,7 @@ def refusal(items: str, quantizer: Path, folder: Path) -> str:
 
 def test_no_file_matches(quantizer: Path, tmp_path: Path) -> None:
     pattern = str(tmp_path / "none-*.parquet")
-    expected = f"{pattern}: no file matches; give the path or pattern of Parquet files."
+    expected = f"{pattern}: no file matches; give the path or pattern of item files."
     assert refusal(pattern, quantizer, tmp_path) == expected
 
 
@@ -228,9 +228,7 @@ def test_main_says_a_mistake_in_one_line(
     ]
     assert main(flags) == 2
     said = capsys.readouterr().err
-    assert (
-        said == f"error: {tmp_path / 'none'}: no file matches; give the path or pattern of Parquet files.\n"
-    )
+    assert said == f"error: {tmp_path / 'none'}: no file matches; give the path or pattern of item files.\n"
     assert not list(tmp_path.glob("*"))
 
 
