@@ -15,14 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import DoOutputsTuple, PBegin, PCollection, TaggedOutput
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
+from apache_beam.utils.windowed_value import WindowedValue
 
 import semid_tf as sid
 from pipelines.counting import count_items
 from pipelines.duplicates import GroupShards, Shard, partition
 from pipelines.encoding import QuantizerHandler
 from pipelines.schema import CODES, CODES_FILE, CONTENT, ENCODED_AT, ITEM_ID, matrix, vectors
-from pipelines.sources import open_parquet
+from pipelines.sources import BATCH_ROWS, open_parquet
 
 _COLUMNS = [ITEM_ID, CODES, ENCODED_AT, CONTENT]
 _SCHEMA = pa.schema([CODES_FILE.field(name) for name in _COLUMNS])
@@ -93,12 +95,27 @@ class _SplitUnchanged(beam.DoFn):
     def setup(self) -> None:
         self._contents = self._shared.acquire(lambda: _Contents(self._previous.paths))
 
+    def start_bundle(self) -> None:
+        self._changed: list[pa.Table] = []
+
     def process(self, items: pa.Table) -> Iterator[pa.Table | TaggedOutput]:
         known = self._contents.hold(items.column(CONTENT).to_numpy())
-        if not known.all():
-            yield items.filter(pa.array(~known))
         if known.any():
             yield TaggedOutput("unchanged", self._handler.unchanged(items.filter(pa.array(known))))
+        # A model is slow on the few changed items of one table: they are gathered.
+        self._changed.append(items.filter(pa.array(~known)))
+        if sum(map(len, self._changed)) >= BATCH_ROWS:
+            yield self._take_changed()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        changed = self._take_changed() if self._changed else ()
+        if len(changed):
+            yield GlobalWindows.windowed_value(changed)
+
+    def _take_changed(self) -> pa.Table:
+        changed = pa.concat_tables(self._changed).unify_dictionaries()
+        self._changed = []
+        return changed
 
 
 class CarryOver(beam.PTransform):

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.arrow_coder import ArrowTableCoder
-from pipelines.duplicates import hash_texts, keep_first, partition
+from pipelines.duplicates import keep_first, partition
+from pipelines.hashing import hash_texts
 from pipelines.schema import TIME, encoded_schema, labels
 
 ITEM_IDS = st.lists(st.text(min_size=1, max_size=5), max_size=20)

@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from small_quantizer import NearestCodewords, embeddings, publish_quantizer
 
 import semid_tf as sid
+from pipelines.content import content_hashes
 from pipelines.encode import encode_corpus, publish_corpus
 from pipelines.encoding import QuantizerHandler
 
@@ -166,3 +167,16 @@ def test_a_job_killed_at_any_moment_leaves_the_previous_output_whole(
     _publish(items, quantizer, target, first)
     assert rows(target)["item_id"].to_pylist() == sorted(after)
     assert not list(target.parent.glob(".staging-*"))
+
+
+def test_content_tells_ids_and_embeddings_apart() -> None:
+    vectors = embeddings(200)
+    flipped = vectors * np.where(np.arange(8) < 2, np.float32(-1), np.float32(1))
+    swapped = vectors[:, ::-1]
+    names = pa.array([f"a{i}" for i in range(200)])
+    others = pa.array([f"b{i}" for i in range(200)])
+    asked = [(names, vectors), (others, vectors), (names, flipped), (names, swapped)]
+    hashes = np.concatenate([content_hashes(*it).to_numpy() for it in asked])
+    assert len(np.unique(hashes)) == 800
+    again = content_hashes(names[50:60], vectors[50:60].astype(np.float64).astype(np.float32))
+    assert again.to_pylist() == hashes[50:60].tolist()
