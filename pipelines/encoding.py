@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,10 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
         folder: of the SavedModel, on any file system that TensorFlow reads.
         fingerprint: of the quantizer; every row carries it.
         num_levels: codes an item.
-        encoded_at: when the job began; every row carries it.
+        encoded_at: when the job began; every row carries it. None: each table its own moment.
     """
 
-    def __init__(self, folder: str, fingerprint: str, num_levels: int, encoded_at: datetime) -> None:
+    def __init__(self, folder: str, fingerprint: str, num_levels: int, encoded_at: datetime | None) -> None:
         super().__init__()
         self._folder = folder
         self._fingerprint = fingerprint
@@ -57,7 +57,8 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
         self, batch: pa.Table, model: Any, inference_args: Mapping[str, Any] | None = None
     ) -> list[pa.Table]:
         """One table of `schema.encoded_schema`, row for row."""
-        return [self._encoded(batch, self._codes(matrix(batch.column(EMBEDDING)), model), self._encoded_at)]
+        codes = self._codes(matrix(batch.column(EMBEDDING)), model)
+        return [self._encoded(batch, codes, self._encoded_at or datetime.now(UTC))]
 
     def unchanged(self, items: pa.Table) -> pa.Table:
         """The same of items whose codes are known; they and `encoded_at` are still to be filled in."""

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.io.filesystem import FileMetadata
+from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 import semid_tf as sid
@@ -42,9 +42,14 @@ def match_files(pattern: str) -> list[FileMetadata]:
     """The files of a pattern, by path.
 
     Raises:
-        DataError: no file matches.
+        DataError: no file matches, or the file system cannot be asked.
     """
-    (result,) = FileSystems.match([pattern])
+    try:
+        (result,) = FileSystems.match([pattern])
+    except (BeamIOError, OSError, ValueError) as error:
+        raise sid.DataError(
+            f"{pattern}: cannot be read ({one_line(error)}); give a path that Beam reaches from here."
+        ) from error
     if not result.metadata_list:
         raise sid.DataError(f"{pattern}: no file matches; give the path or pattern of item files.")
     return sorted(result.metadata_list, key=lambda file: file.path)

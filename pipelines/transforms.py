@@ -68,6 +68,29 @@ class EncodeItems(beam.PTransform):
         return (encoded, known.unchanged) | "FlattenKnown" >> beam.Flatten()
 
 
+class EncodeStream(beam.PTransform):
+    """The same for an unbounded source: tables leave at once, by name.
+
+    `codes` has tables of `schema.CODES_FILE`, `rejected` of `schema.REJECTED`. An item that comes again is
+    encoded again; the window and the time of its table stay.
+
+    Args:
+        handler: runs the quantizer; without `encoded_at`.
+        embedding_dim: of the quantizer.
+    """
+
+    def __init__(self, handler: QuantizerHandler, embedding_dim: int) -> None:
+        super().__init__()
+        self._handler = handler
+        self._embedding_dim = embedding_dim
+
+    def expand(self, items: PCollection[pa.Table]) -> dict[str, PCollection]:
+        checked = items | "Validate" >> Validate(self._embedding_dim)
+        encoded = checked.valid | "RunInference" >> RunInference(self._handler).with_output_types(pa.Table)
+        codes = encoded | "CodesFile" >> beam.Map(codes_file).with_output_types(pa.Table)
+        return {ENCODED: codes, REJECTED_DOOR: checked.rejected}
+
+
 class Validate(beam.PTransform):
     """Tables of items -> `valid` (`schema.valid_schema`) and `rejected` (`schema.REJECTED`)."""
 

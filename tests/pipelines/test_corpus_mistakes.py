@@ -39,6 +39,17 @@ def test_no_file_matches(quantizer: Path, tmp_path: Path) -> None:
     assert refusal(pattern, quantizer, tmp_path) == expected
 
 
+def test_a_file_system_that_beam_does_not_know(quantizer: Path, tmp_path: Path) -> None:
+    message = refusal("nofs://bucket/items-*.parquet", quantizer, tmp_path)
+    assert message.startswith("nofs://bucket/items-*.parquet: cannot be read (Unable to get filesystem")
+    assert message.endswith("); give a path that Beam reaches from here.")
+
+
+def test_a_path_below_a_file(quantizer: Path, tmp_path: Path, write_items: Write) -> None:
+    path = write_items(["a"], embeddings(1).tolist()) + "/items.parquet"
+    assert refusal(path, quantizer, tmp_path).startswith(f"{path}: no file matches")
+
+
 def test_missing_column(quantizer: Path, tmp_path: Path) -> None:
     path = tmp_path / "items.parquet"
     pq.write_table(pa.table({"item_id": ["a"], "vector": [[1.0]]}), path)
