@@ -12,32 +12,13 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 
 from pipelines import arrow_coder  # noqa: F401 - registers the coder of pa.Table
+from pipelines.counting import count_rejected
+from pipelines.hashing import hash_texts
 from pipelines.schema import ITEM_ID, ROW, SOURCE
 from pipelines.validation import DUPLICATE_ITEM_ID, reject
 
 #: Number of a shard, and rows of it.
 Shard = tuple[int, pa.Table]
-
-_FNV_OFFSET = np.uint64(0xCBF29CE484222325)
-_FNV_PRIME = np.uint64(0x100000001B3)
-
-
-def hash_texts(texts: pa.Array) -> np.ndarray:
-    """64-bit FNV-1a hashes of the UTF-8 bytes of texts without nulls: the same on every machine.
-
-    >>> [hex(value) for value in hash_texts(pa.array(["a", "foobar"])).tolist()]
-    ['0xaf63dc4c8601ec8c', '0x85944171f73967e8']
-    """
-    texts = texts.cast(pa.large_string())
-    _, offsets, data = texts.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[texts.offset :][: len(texts) + 1]
-    letters = np.frombuffer(data, np.uint8)
-    starts, lengths = bounds[:-1], np.diff(bounds)
-    hashes = np.full(len(texts), _FNV_OFFSET)
-    for position in range(lengths.max(initial=0)):
-        rows = np.flatnonzero(lengths > position)
-        hashes[rows] = (hashes[rows] ^ letters[starts[rows] + position]) * _FNV_PRIME
-    return hashes
 
 
 def partition(table: pa.Table, num_shards: int) -> Iterator[Shard]:
@@ -135,4 +116,6 @@ def _doors(shard: Shard) -> Iterator[Shard | TaggedOutput]:
     kept, duplicates = keep_first(table)
     yield number, kept
     if len(duplicates):
-        yield TaggedOutput(KeepFirst.DUPLICATES, reject(duplicates, DUPLICATE_ITEM_ID))
+        rejected = reject(duplicates, DUPLICATE_ITEM_ID)
+        count_rejected(rejected)
+        yield TaggedOutput(KeepFirst.DUPLICATES, rejected)

@@ -4,10 +4,13 @@
 
 writes
 
-    codes/part-00000-of-0000N.parquet       item_id, codes, semantic_id, quantizer
+    codes/part-00000-of-0000N.parquet       item_id, codes, semantic_id, quantizer, encoded_at, content
     rejected/part-00000-of-0000N.parquet    item_id, reason, source, row
     report.json                             counts and statistics
     manifest.json                           last, when all the rest is there
+
+`--previous FOLDER` names an earlier output: only new and changed items are encoded, the others are carried
+over, and those that are gone are left out. The codes are those of a run without it.
 """
 
 from __future__ import annotations
@@ -18,18 +21,25 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.runner import PipelineResult
 
 import semid_tf as sid
+from pipelines.arrow_coder import ArrowTableCoder
+from pipelines.counting import read_counter
 from pipelines.encoding import QuantizerHandler
 from pipelines.launch import absolute, check_items, match_files, one_line, open_quantizer
+from pipelines.previous import Previous
 from pipelines.progress import elapsed_time
-from pipelines.report import make_report
+from pipelines.report import check_rejected_rate, make_report
+from pipelines.schema import CODES, ITEM_ID, QUANTIZER
 from pipelines.sources import ReadItems
 from pipelines.transforms import ENCODED, REJECTED_DOOR, EncodeItems, WriteDoors
 
@@ -46,6 +56,8 @@ def encode_corpus(
     folder: str | Path,
     options: PipelineOptions | None = None,
     num_shards: int | None = None,
+    previous: str | Path | None = None,
+    max_rejected_rate: float = 1.0,
 ) -> dict[str, Any]:
     """Encodes all items into an existing folder, such as a staging folder.
 
@@ -54,31 +66,49 @@ def encode_corpus(
     on every run and runner.
 
     Args:
-        items: path or pattern of Parquet files with `item_id` (text or integer) and `embedding` (lists of
-            float16, float32 or float64); on any Beam file system.
+        items: path or pattern of files (Parquet, or as their names say JSON lines, CSV, Avro, TFRecord) with
+            `item_id` (text or integer) and `embedding` (lists of float16, float32 or float64); on any Beam
+            file system (TFRecord: on what TensorFlow reads).
         quantizer: folder of the quantizer, a SavedModel with manifest.
         folder: filled with `codes/`, `rejected/` and `report.json`.
         options: for Beam; the runner is `DEFAULT_RUNNER` unless they name one.
         num_shards: parts of each table; one for each `SHARD_ITEMS` items unless given.
+        previous: published output of an earlier run; items whose id and embedding are the same there are
+            carried over with their codes and `encoded_at`.
+        max_rejected_rate: share of the items that may be rejected, in [0, 1].
 
     Returns:
-        The report: `input`, `encoded`, `rejected`, `rejected_by_reason`, `levels`, `code_usage`,
-        `unique_rate`, `quantizer` (its fingerprint), `seconds`. `input` = `encoded` + `rejected`.
+        The report: `input`, `encoded`, `unchanged`, `rejected`, `rejected_by_reason`, `levels`,
+        `code_usage`, `unique_rate`, `quantizer` (its fingerprint), `changed` (encoded anew) and `deleted`
+        since the previous run, `seconds`. `input` = `encoded` + `unchanged` + `rejected`.
 
     Raises:
-        ArtifactError: the quantizer is not complete; the folder has codes or rejected already.
-        ConfigError: `num_shards` is below 1, or Beam refuses its options.
-        DataError: the items cannot be used as a whole; nothing was written then, unless all were rejected.
+        ArtifactError: the quantizer or the previous output is not complete; the folder has codes or rejected
+            already.
+        ProvenanceError: the previous output is of another quantizer.
+        ConfigError: a number is out of range, or Beam refuses its options.
+        DataError: the items cannot be used as a whole, and nothing was written; or all or too many were
+            rejected.
     """
-    start = time.perf_counter()
+    start, encoded_at = time.perf_counter(), datetime.now(UTC)
     items, folder = absolute(items), absolute(str(folder))
     model = open_quantizer(absolute(str(quantizer)))
+    _check_rate(max_rejected_rate)
     rows = check_items(items, model)
     num_shards = _num_shards(rows, num_shards)
+    earlier = Previous.of(absolute(str(previous)), model) if previous else None
+    handler = QuantizerHandler(
+        str(model.artifact.path), model.fingerprint, model.code_space.num_levels, encoded_at
+    )
+    encode = EncodeItems(handler, model.embedding_dim, num_shards, earlier)
     _make_folders(folder)
     with elapsed_time(f"encode {rows:,} items"):
-        _run_interruptibly(items, model, folder, num_shards, options or PipelineOptions([]))
-    report = make_report(folder, num_shards, rows, model)
+        result = _run_interruptibly(
+            items, encode, WriteDoors(folder, num_shards), options or PipelineOptions([])
+        )
+    report = make_report(folder, num_shards, rows, model, encoded_at)
+    report.update((name, read_counter(result, name)) for name in ("changed", "deleted"))
+    check_rejected_rate(report, max_rejected_rate)
     report["seconds"] = round(time.perf_counter() - start, 3)
     with FileSystems.create(FileSystems.join(folder, "report.json")) as file:
         file.write(json.dumps(report, indent=2).encode() + b"\n")
@@ -99,9 +129,14 @@ def _num_shards(rows: int, asked: int | None) -> int:
     return asked or math.ceil(rows / SHARD_ITEMS)
 
 
-def _run_interruptibly(*arguments: Any) -> None:
+def _check_rate(most: float) -> None:
+    if not 0 <= most <= 1:
+        raise sid.ConfigError(f"max_rejected_rate must be in [0, 1], got {most:g}.")
+
+
+def _run_interruptibly(*arguments: Any) -> PipelineResult:
     try:
-        _run(*arguments)
+        return _run(*arguments)
     except RuntimeError as error:
         # Beam hides a Ctrl-C that meets a running step.
         if str(error).startswith("KeyboardInterrupt"):
@@ -109,17 +144,10 @@ def _run_interruptibly(*arguments: Any) -> None:
         raise
 
 
-def _run(
-    items: str, model: sid.SavedQuantizer, folder: str, num_shards: int, options: PipelineOptions
-) -> None:
-    handler = QuantizerHandler(str(model.artifact.path), model.fingerprint, model.code_space.num_levels)
+def _run(items: str, encode: EncodeItems, write: WriteDoors, options: PipelineOptions) -> PipelineResult:
     with _pipeline(options) as pipeline:
-        doors = (
-            pipeline
-            | "Read" >> ReadItems(items)
-            | "Encode" >> EncodeItems(handler, model.embedding_dim, num_shards)
-        )
-        doors | "Write" >> WriteDoors(folder, num_shards)
+        pipeline | "Read" >> ReadItems(items) | "Encode" >> encode | "Write" >> write
+    return pipeline.result
 
 
 def _pipeline(options: PipelineOptions) -> beam.Pipeline:
@@ -131,8 +159,12 @@ def _pipeline(options: PipelineOptions) -> beam.Pipeline:
 
 
 def codes_fingerprint(folder: str | Path) -> str:
-    """Identifies the codes in an output folder, whatever was rejected."""
-    return sid.fingerprint(*sorted((Path(folder) / ENCODED).glob("*.parquet")))
+    """Identifies the codes in an output folder, whatever was rejected and whenever they were made."""
+    return sid.fingerprint(*map(_content, sorted((Path(folder) / ENCODED).glob("*.parquet"))))
+
+
+def _content(path: Path) -> bytes:
+    return ArrowTableCoder().encode(pq.read_table(path, columns=[ITEM_ID, CODES, QUANTIZER]))
 
 
 def publish_corpus(
@@ -141,6 +173,8 @@ def publish_corpus(
     output: str | Path,
     options: PipelineOptions | None = None,
     num_shards: int | None = None,
+    previous: str | Path | None = None,
+    max_rejected_rate: float = 1.0,
 ) -> sid.Artifact:
     """Like `encode_corpus`, but publishes: `output` appears whole, with a manifest, or not at all.
 
@@ -151,7 +185,7 @@ def publish_corpus(
     if output.exists():
         raise sid.ArtifactError(f"{output} exists and is never overwritten; give another output folder.")
     with sid.staging(output.parent) as folder:
-        report = encode_corpus(items, quantizer, folder, options, num_shards)
+        report = encode_corpus(items, quantizer, folder, options, num_shards, previous, max_rejected_rate)
         return sid.publish(folder, output, _manifest(items, quantizer, folder, report))
 
 
@@ -176,10 +210,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Encodes a corpus of embeddings into Semantic IDs. Further options are Beam's own.",
         allow_abbrev=False,
     )
-    parser.add_argument("--items", required=True, help="path or pattern of Parquet files: item_id, embedding")
+    parser.add_argument("--items", required=True, help="path or pattern of files: item_id, embedding")
     parser.add_argument("--quantizer", required=True, help="folder of the quantizer")
     parser.add_argument("--output", required=True, help="folder to make; it must not exist")
     parser.add_argument("--num_shards", type=int, help=f"files a table; default 1 for {SHARD_ITEMS:,} items")
+    parser.add_argument("--previous", help="earlier output; its unchanged items are carried over")
+    parser.add_argument(
+        "--max_rejected_rate", type=float, default=1.0, help="publish nothing if more is rejected; default 1"
+    )
     return parser
 
 
@@ -193,7 +231,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = PipelineOptions(beam_flags)
     try:
         artifact = publish_corpus(
-            arguments.items, arguments.quantizer, arguments.output, options, arguments.num_shards
+            arguments.items,
+            arguments.quantizer,
+            arguments.output,
+            options,
+            arguments.num_shards,
+            arguments.previous,
+            arguments.max_rejected_rate,
         )
     except sid.SemidError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -207,7 +251,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _tell(artifact: sid.Artifact) -> None:
     report = artifact.manifest.metrics
-    print(f"{report['encoded']:,} of {report['input']:,} items encoded, {report['rejected']:,} rejected")
+    counts = ", ".join(f"{report[door]:,} {door}" for door in ("encoded", "unchanged", "rejected"))
+    print(f"{report['input']:,} items: {counts}")
     for reason, count in report["rejected_by_reason"].items():
         if count:
             print(f"  {reason}: {count:,}")

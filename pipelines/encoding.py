@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,18 @@ import pyarrow as pa
 import tensorflow as tf
 from apache_beam.ml.inference.base import ModelHandler
 
-from pipelines.schema import EMBEDDING, ITEM_ID, ROW, SOURCE, encoded_schema, labels, matrix, vectors
+from pipelines.schema import (
+    CONTENT,
+    EMBEDDING,
+    ITEM_ID,
+    ROW,
+    SOURCE,
+    TIME,
+    encoded_schema,
+    labels,
+    matrix,
+    vectors,
+)
 
 
 class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
@@ -23,13 +35,15 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
         folder: of the SavedModel, on any file system that TensorFlow reads.
         fingerprint: of the quantizer; every row carries it.
         num_levels: codes an item.
+        encoded_at: when the job began; every row carries it. None: each table its own moment.
     """
 
-    def __init__(self, folder: str, fingerprint: str, num_levels: int) -> None:
+    def __init__(self, folder: str, fingerprint: str, num_levels: int, encoded_at: datetime | None) -> None:
         super().__init__()
         self._folder = folder
         self._fingerprint = fingerprint
         self._num_levels = num_levels
+        self._encoded_at = encoded_at
 
     @property
     def schema(self) -> pa.Schema:
@@ -44,9 +58,18 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
     ) -> list[pa.Table]:
         """One table of `schema.encoded_schema`, row for row."""
         codes = self._codes(matrix(batch.column(EMBEDDING)), model)
-        quantizer = labels(self._fingerprint, len(batch))
-        columns = [batch.column(ITEM_ID), vectors(codes), quantizer, batch.column(SOURCE), batch.column(ROW)]
-        return [pa.table(columns, schema=self.schema)]
+        return [self._encoded(batch, codes, self._encoded_at or datetime.now(UTC))]
+
+    def unchanged(self, items: pa.Table) -> pa.Table:
+        """The same of items whose codes are known; they and `encoded_at` are still to be filled in."""
+        return self._encoded(items, np.zeros((len(items), self._num_levels), np.int32), None)
+
+    def _encoded(self, items: pa.Table, codes: np.ndarray, encoded_at: datetime | None) -> pa.Table:
+        quantizer = labels(self._fingerprint, len(items))
+        times = pa.repeat(pa.scalar(encoded_at, TIME), len(items))
+        origin = [items.column(name) for name in (CONTENT, SOURCE, ROW)]
+        columns = [items.column(ITEM_ID), vectors(codes), quantizer, times, *origin]
+        return pa.table(columns, schema=self.schema)
 
     def _codes(self, embeddings: np.ndarray, model: Any) -> np.ndarray:
         codes = model.signatures["encode"](embedding=tf.constant(embeddings))["codes"].numpy()

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.io.filesystem import FileMetadata
+from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 import semid_tf as sid
+from pipelines.formats import Format, format_of, read_whole
 from pipelines.schema import EMBEDDING, ITEM_ID
 from pipelines.sources import BATCH_ROWS, open_parquet
 
@@ -41,11 +42,16 @@ def match_files(pattern: str) -> list[FileMetadata]:
     """The files of a pattern, by path.
 
     Raises:
-        DataError: no file matches.
+        DataError: no file matches, or the file system cannot be asked.
     """
-    (result,) = FileSystems.match([pattern])
+    try:
+        (result,) = FileSystems.match([pattern])
+    except (BeamIOError, OSError, ValueError) as error:
+        raise sid.DataError(
+            f"{pattern}: cannot be read ({one_line(error)}); give a path that Beam reaches from here."
+        ) from error
     if not result.metadata_list:
-        raise sid.DataError(f"{pattern}: no file matches; give the path or pattern of Parquet files.")
+        raise sid.DataError(f"{pattern}: no file matches; give the path or pattern of item files.")
     return sorted(result.metadata_list, key=lambda file: file.path)
 
 
@@ -56,7 +62,7 @@ def check_items(pattern: str, quantizer: sid.SavedQuantizer) -> int:
         Rows in all files together.
 
     Raises:
-        DataError: no file matches; a file is no Parquet, lacks a column or has it in another type; there
+        DataError: no file matches; a file is damaged, lacks a column or has it in another type; there
             is no row at all; the embeddings have another dimension than the quantizer takes.
     """
     paths = [file.path for file in match_files(pattern)]
@@ -72,8 +78,24 @@ def check_file(path: str) -> int:
     """Rows of a file with the two columns.
 
     Raises:
-        DataError: it is no Parquet, lacks a column or has it in another type.
+        DataError: it is damaged, lacks a column or has it in another type.
     """
+    kind = format_of(path)
+    return _check_whole(path, kind) if kind else _check_parquet(path)
+
+
+def _check_whole(path: str, kind: Format) -> int:
+    rows = 0
+    try:
+        for batch in read_whole(path, kind):
+            _check_columns(path, batch.schema)
+            rows += batch.num_rows
+    except OSError as error:
+        raise sid.DataError(str(error)) from error
+    return rows
+
+
+def _check_parquet(path: str) -> int:
     try:
         with open_parquet(path) as parquet:
             schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
@@ -121,13 +143,18 @@ def _check_dimension(path: str, quantizer: sid.SavedQuantizer) -> None:
 
 def first_dimensions(path: str) -> list[int]:
     """Lengths of the first embeddings of a file, without nulls: of one read, at most `BATCH_ROWS` rows."""
-    with open_parquet(path) as parquet:
-        kind = parquet.schema_arrow.field(EMBEDDING).type
-        if pa.types.is_fixed_size_list(kind):
-            return [kind.list_size]
-        batch = next(parquet.iter_batches(BATCH_ROWS, columns=[EMBEDDING]))
+    batch = _first_batch(path)
+    if pa.types.is_fixed_size_list(batch.column(EMBEDDING).type):
+        return [batch.column(EMBEDDING).type.list_size]
     dimensions: list[int] = pc.list_value_length(batch.column(EMBEDDING)).drop_null().unique().to_pylist()
     return dimensions
+
+
+def _first_batch(path: str) -> pa.RecordBatch:
+    if kind := format_of(path):
+        return next(read_whole(path, kind))
+    with open_parquet(path) as parquet:
+        return next(parquet.iter_batches(BATCH_ROWS, columns=[EMBEDDING]))
 
 
 def one_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from apache_beam.io.filesystems import FileSystems
 
 import semid_tf as sid
-from pipelines.schema import CODES, REASON, SEMANTIC_ID
+from pipelines.schema import CODES, ENCODED_AT, REASON, SEMANTIC_ID
 from pipelines.sinks import part_path
 from pipelines.sources import open_parquet
 from pipelines.validation import REASONS
@@ -25,24 +26,28 @@ def read_parts(folder: str, num_parts: int, columns: list[str]) -> Iterator[pa.T
             yield parquet.read(columns)
 
 
-def describe_codes(folder: str, num_parts: int, space: sid.CodeSpace) -> dict[str, Any]:
-    """Figures over all written codes: `encoded`, `levels`, `code_usage` (share of the codes in use, one a
-    level), `unique_rate` (different Semantic IDs for each encoded item; 0 without items).
+def describe_codes(folder: str, num_parts: int, space: sid.CodeSpace, encoded_at: datetime) -> dict[str, Any]:
+    """Figures over all written codes: `encoded` (at this time), `unchanged` (the others), `levels`,
+    `code_usage` (share of the codes in use, one a level), `unique_rate` (different Semantic IDs an item;
+    0 without items).
 
     Raises:
         CodesError: a code is out of range.
     """
     counts = np.zeros((space.num_levels, space.largest), np.int64)
     distinct = pa.array([], pa.string())
-    for part in read_parts(folder, num_parts, [CODES, SEMANTIC_ID]):
+    encoded = 0
+    for part in read_parts(folder, num_parts, [CODES, SEMANTIC_ID, ENCODED_AT]):
+        encoded += pc.sum(pc.equal(part.column(ENCODED_AT), encoded_at)).as_py() or 0
         counts += _code_counts(part, space)
         distinct = pc.unique(pa.chunked_array([distinct, *part.column(SEMANTIC_ID).chunks]))
-    encoded = int(counts[0].sum())
+    items = int(counts[0].sum())
     return {
         "encoded": encoded,
+        "unchanged": items - encoded,
         "levels": space.num_levels,
         "code_usage": ((counts > 0).sum(axis=1) / space.codebook_sizes).tolist(),
-        "unique_rate": len(distinct) / encoded if encoded else 0.0,
+        "unique_rate": len(distinct) / items if items else 0.0,
     }
 
 
@@ -61,7 +66,9 @@ def count_rejected(folder: str, num_parts: int) -> dict[str, int]:
     return dict(counts)
 
 
-def make_report(folder: str, num_parts: int, rows: int, quantizer: sid.SavedQuantizer) -> dict[str, Any]:
+def make_report(
+    folder: str, num_parts: int, rows: int, quantizer: sid.SavedQuantizer, encoded_at: datetime
+) -> dict[str, Any]:
     """The report of an output folder.
 
     Args:
@@ -69,16 +76,18 @@ def make_report(folder: str, num_parts: int, rows: int, quantizer: sid.SavedQuan
         num_parts: of each.
         rows: of the input, counted before the job.
         quantizer: that made the codes.
+        encoded_at: when the job began; rows of another time were carried over.
 
     Raises:
         DataError: the doors do not add up to the input, or every item was rejected.
     """
     rejected = count_rejected(FileSystems.join(folder, "rejected"), num_parts)
-    codes = describe_codes(FileSystems.join(folder, "codes"), num_parts, quantizer.code_space)
-    _check_sum(rows, codes["encoded"], rejected)
+    codes = describe_codes(FileSystems.join(folder, "codes"), num_parts, quantizer.code_space, encoded_at)
+    _check_sum(rows, codes["encoded"], codes["unchanged"], rejected)
     return {
         "input": rows,
         "encoded": codes.pop("encoded"),
+        "unchanged": codes.pop("unchanged"),
         "rejected": sum(rejected.values()),
         "rejected_by_reason": rejected,
         **codes,
@@ -86,12 +95,31 @@ def make_report(folder: str, num_parts: int, rows: int, quantizer: sid.SavedQuan
     }
 
 
-def _check_sum(rows: int, encoded: int, rejected: dict[str, int]) -> None:
-    if rows != encoded + sum(rejected.values()):
+def _check_sum(rows: int, encoded: int, unchanged: int, rejected: dict[str, int]) -> None:
+    if rows != encoded + unchanged + sum(rejected.values()):
         raise sid.DataError(
-            f"{rows} items came in, but {encoded} encoded and {sum(rejected.values())} rejected came out; "
-            "the item files must not change while the job runs."
+            f"{rows} items came in, but {encoded} encoded, {unchanged} unchanged and "
+            f"{sum(rejected.values())} rejected came out; the item files must not change while the job runs."
         )
-    if not encoded:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items() if count)
-        raise sid.DataError(f"all {rows} items were rejected ({reasons}); at least one must be valid.")
+    if not encoded + unchanged:
+        raise sid.DataError(
+            f"all {rows} items were rejected ({_reasons(rejected)}); at least one must be valid."
+        )
+
+
+def check_rejected_rate(report: dict[str, Any], most: float) -> None:
+    """Refuses an output of which too much was rejected.
+
+    Raises:
+        DataError: `rejected` is more than this share of `input`.
+    """
+    rejected, rows = report["rejected"], report["input"]
+    if rejected > most * rows:
+        raise sid.DataError(
+            f"{rejected} of {rows} items were rejected ({_reasons(report['rejected_by_reason'])}), more than "
+            f"max_rejected_rate {most:g} allows; mend the items, or allow more."
+        )
+
+
+def _reasons(rejected: dict[str, int]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in rejected.items() if count)

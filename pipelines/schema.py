@@ -10,34 +10,49 @@ EMBEDDING = "embedding"
 CODES = "codes"
 SEMANTIC_ID = "semantic_id"
 QUANTIZER = "quantizer"
+ENCODED_AT = "encoded_at"
+CONTENT = "content"
 REASON = "reason"
 SOURCE = "source"
 ROW = "row"
 
+#: Of `encoded_at`: when the job that made the codes began.
+TIME = pa.timestamp("us", "UTC")
+
 # A text that many rows share; stored once a table.
 LABEL = pa.dictionary(pa.int32(), pa.string())
 
-REJECTED = pa.schema([(ITEM_ID, pa.string()), (REASON, LABEL), (SOURCE, LABEL), (ROW, pa.int64())])
+_ORIGIN = [(SOURCE, LABEL), (ROW, pa.int64())]
+REJECTED = pa.schema([(ITEM_ID, pa.string()), (REASON, LABEL), *_ORIGIN])
 
 _TEXT = pa.string()
 REJECTED_FILE = pa.schema([(ITEM_ID, _TEXT), (REASON, _TEXT), (SOURCE, _TEXT), (ROW, pa.int64())])
 CODES_FILE = pa.schema(
-    [(ITEM_ID, _TEXT), (CODES, pa.list_(pa.int32())), (SEMANTIC_ID, _TEXT), (QUANTIZER, _TEXT)]
+    [
+        (ITEM_ID, _TEXT),
+        (CODES, pa.list_(pa.int32())),
+        (SEMANTIC_ID, _TEXT),
+        (QUANTIZER, _TEXT),
+        (ENCODED_AT, TIME),
+        (CONTENT, pa.int64()),
+    ]
 )
 
 
 def valid_schema(embedding_dim: int) -> pa.Schema:
-    """Items that can be encoded: `embedding` is float32, finite and of one length."""
+    """Items that can be encoded: `embedding` is float32, finite and of one length; `content` hashes both."""
     embedding = pa.list_(pa.float32(), embedding_dim)
-    return pa.schema([(ITEM_ID, pa.string()), (EMBEDDING, embedding), (SOURCE, LABEL), (ROW, pa.int64())])
+    return pa.schema([(ITEM_ID, pa.string()), (EMBEDDING, embedding), (CONTENT, pa.int64()), *_ORIGIN])
 
 
 def encoded_schema(num_levels: int) -> pa.Schema:
-    """Encoded items, with the fingerprint of the quantizer that made their codes."""
-    codes = pa.list_(pa.int32(), num_levels)
-    return pa.schema(
-        [(ITEM_ID, pa.string()), (CODES, codes), (QUANTIZER, LABEL), (SOURCE, LABEL), (ROW, pa.int64())]
-    )
+    """Encoded items, with the fingerprint of the quantizer that made their codes, and when.
+
+    Where `encoded_at` is null, the item is unchanged and its codes are not filled in yet.
+    """
+    codes = (CODES, pa.list_(pa.int32(), num_levels))
+    made = [(QUANTIZER, LABEL), (ENCODED_AT, TIME), (CONTENT, pa.int64())]
+    return pa.schema([(ITEM_ID, pa.string()), codes, *made, *_ORIGIN])
 
 
 def labels(text: str, length: int) -> pa.Array:

@@ -14,6 +14,8 @@ from apache_beam.io.filesystems import FileSystems
 from pipelines.schema import (
     CODES,
     CODES_FILE,
+    CONTENT,
+    ENCODED_AT,
     ITEM_ID,
     QUANTIZER,
     REJECTED_FILE,
@@ -41,6 +43,8 @@ def codes_file(encoded: pa.Table) -> pa.Table:
         CODES: encoded.column(CODES),
         SEMANTIC_ID: semantic_ids(codes),
         QUANTIZER: encoded.column(QUANTIZER),
+        ENCODED_AT: encoded.column(ENCODED_AT),
+        CONTENT: encoded.column(CONTENT),
     }
     return pa.table(columns).cast(CODES_FILE)
 

@@ -10,8 +10,10 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 
+from pipelines.counting import count_items, count_rejected
 from pipelines.duplicates import GroupShards, KeepFirst, Shard, divide
 from pipelines.encoding import QuantizerHandler
+from pipelines.previous import CarryOver, Previous, SplitUnchanged
 from pipelines.schema import REJECTED, ROW
 from pipelines.sinks import WritePart, codes_file, rejected_file
 from pipelines.validation import split
@@ -30,20 +32,63 @@ class EncodeItems(beam.PTransform):
         handler: runs the quantizer.
         embedding_dim: of the quantizer.
         num_shards: of the encoded items.
+        previous: earlier output; its unchanged items are carried over, all others are encoded.
     """
 
-    def __init__(self, handler: QuantizerHandler, embedding_dim: int, num_shards: int) -> None:
+    def __init__(
+        self,
+        handler: QuantizerHandler,
+        embedding_dim: int,
+        num_shards: int,
+        previous: Previous | None = None,
+    ) -> None:
         super().__init__()
+        self._previous = previous
         self._handler = handler
         self._embedding_dim = embedding_dim
         self._num_shards = num_shards
 
     def expand(self, items: PCollection[pa.Table]) -> dict[str, PCollection]:
         checked = items | "Validate" >> Validate(self._embedding_dim)
-        encoded = checked.valid | "RunInference" >> RunInference(self._handler).with_output_types(pa.Table)
-        unique = encoded | "Deduplicate" >> KeepFirst(self._handler.schema, self._num_shards)
+        unique = self._codes(checked.valid) | "Deduplicate" >> KeepFirst(
+            self._handler.schema, self._num_shards
+        )
+        kept = unique.kept
+        if self._previous:
+            kept = kept | "CarryOver" >> CarryOver(self._previous, self._num_shards)
         rejected = (checked.rejected, unique.duplicates) | "FlattenRejected" >> beam.Flatten()
-        return {ENCODED: unique.kept, REJECTED_DOOR: rejected}
+        return {ENCODED: kept, REJECTED_DOOR: rejected}
+
+    def _codes(self, valid: PCollection[pa.Table]) -> PCollection[pa.Table]:
+        inference = RunInference(self._handler).with_output_types(pa.Table)
+        if not self._previous:
+            return valid | "RunInference" >> inference
+        known = valid | "SplitUnchanged" >> SplitUnchanged(self._previous, self._handler)
+        encoded = known.changed | "RunInference" >> inference
+        return (encoded, known.unchanged) | "FlattenKnown" >> beam.Flatten()
+
+
+class EncodeStream(beam.PTransform):
+    """The same for an unbounded source: tables leave at once, by name.
+
+    `codes` has tables of `schema.CODES_FILE`, `rejected` of `schema.REJECTED`. An item that comes again is
+    encoded again; the window and the time of its table stay.
+
+    Args:
+        handler: runs the quantizer; without `encoded_at`.
+        embedding_dim: of the quantizer.
+    """
+
+    def __init__(self, handler: QuantizerHandler, embedding_dim: int) -> None:
+        super().__init__()
+        self._handler = handler
+        self._embedding_dim = embedding_dim
+
+    def expand(self, items: PCollection[pa.Table]) -> dict[str, PCollection]:
+        checked = items | "Validate" >> Validate(self._embedding_dim)
+        encoded = checked.valid | "RunInference" >> RunInference(self._handler).with_output_types(pa.Table)
+        codes = encoded | "CodesFile" >> beam.Map(codes_file).with_output_types(pa.Table)
+        return {ENCODED: codes, REJECTED_DOOR: checked.rejected}
 
 
 class Validate(beam.PTransform):
@@ -59,10 +104,12 @@ class Validate(beam.PTransform):
 
 
 def _split(items: pa.Table, embedding_dim: int) -> Iterator[pa.Table | TaggedOutput]:
+    count_items("input", len(items))
     valid, rejected = split(items, embedding_dim)
     if len(valid):
         yield valid
     if len(rejected):
+        count_rejected(rejected)
         yield TaggedOutput("rejected", rejected)
 
 

@@ -50,13 +50,13 @@ class NearestCodewords(tf.Module):
         return {"embedding": tf.add_n([tf.gather(self.books[i], codes[:, i]) for i in range(LEVELS)])}
 
 
-def publish_quantizer(module: NearestCodewords, target: Path) -> Path:
+def publish_quantizer(module: NearestCodewords, target: Path, fingerprint: str = FINGERPRINT) -> Path:
     """Publishes a module with the two signatures as a quantizer."""
     with sid.staging(target.parent) as folder:
         signatures = {"encode": module.encode, "decode": module.decode}
         tf.saved_model.save(module, str(folder), signatures=signatures)
         config = {"num_levels": LEVELS, "codebook_size": CODES}
-        sid.publish(folder, target, sid.Manifest("quantizer", FINGERPRINT, "inputs", config=config))
+        sid.publish(folder, target, sid.Manifest("quantizer", fingerprint, "inputs", config=config))
     return target
 
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.arrow_coder import ArrowTableCoder
-from pipelines.duplicates import hash_texts, keep_first, partition
-from pipelines.schema import encoded_schema, labels
+from pipelines.duplicates import keep_first, partition
+from pipelines.hashing import hash_texts
+from pipelines.schema import TIME, encoded_schema, labels
 
 ITEM_IDS = st.lists(st.text(min_size=1, max_size=5), max_size=20)
 
@@ -23,8 +24,9 @@ def fnv1a(text: str) -> int:
 def encoded(item_ids: list[str], source: str = "a.parquet") -> pa.Table:
     count = len(item_ids)
     codes = pa.array([[row, row] for row in range(count)], pa.list_(pa.int32(), 2))
-    columns = [pa.array(item_ids, pa.string()), codes, labels("q", count), labels(source, count)]
-    return pa.table([*columns, pa.array(range(count), pa.int64())], schema=encoded_schema(2))
+    times, numbers = pa.nulls(count, TIME), pa.array(range(count), pa.int64())
+    made = [pa.array(item_ids, pa.string()), codes, labels("q", count), times, numbers]
+    return pa.table([*made, labels(source, count), numbers], schema=encoded_schema(2))
 
 
 @given(ITEM_IDS)

@@ -18,6 +18,7 @@ from small_quantizer import DIM, NearestCodewords, embeddings, publish_quantizer
 
 import semid_tf as sid
 from pipelines.encode import encode_corpus, main, publish_corpus
+from pipelines.sinks import codes_file
 
 Write = Callable[..., str]
 
@@ -34,8 +35,19 @@ def refusal(items: str, quantizer: Path, folder: Path) -> str:
 
 def test_no_file_matches(quantizer: Path, tmp_path: Path) -> None:
     pattern = str(tmp_path / "none-*.parquet")
-    expected = f"{pattern}: no file matches; give the path or pattern of Parquet files."
+    expected = f"{pattern}: no file matches; give the path or pattern of item files."
     assert refusal(pattern, quantizer, tmp_path) == expected
+
+
+def test_a_file_system_that_beam_does_not_know(quantizer: Path, tmp_path: Path) -> None:
+    message = refusal("nofs://bucket/items-*.parquet", quantizer, tmp_path)
+    assert message.startswith("nofs://bucket/items-*.parquet: cannot be read (Unable to get filesystem")
+    assert message.endswith("); give a path that Beam reaches from here.")
+
+
+def test_a_path_below_a_file(quantizer: Path, tmp_path: Path, write_items: Write) -> None:
+    path = write_items(["a"], embeddings(1).tolist()) + "/items.parquet"
+    assert refusal(path, quantizer, tmp_path).startswith(f"{path}: no file matches")
 
 
 def test_missing_column(quantizer: Path, tmp_path: Path) -> None:
@@ -111,6 +123,31 @@ def test_all_items_rejected(quantizer: Path, tmp_path: Path, write_items: Write)
         publish_corpus(path, quantizer, tmp_path / "out" / "codes")
     reasons = "missing_item_id 1, missing_embedding 1, not_finite 1"
     assert str(caught.value) == f"all 3 items were rejected ({reasons}); at least one must be valid."
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_more_rejected_than_allowed(quantizer: Path, tmp_path: Path, write_items: Write) -> None:
+    path = write_items(["a", "b", "c", None], embeddings(4).tolist())
+    output = tmp_path / "out" / "codes"
+    with pytest.raises(sid.DataError) as caught:
+        publish_corpus(path, quantizer, output, max_rejected_rate=0.24)
+    assert str(caught.value) == (
+        "1 of 4 items were rejected (missing_item_id 1), more than max_rejected_rate 0.24 allows; "
+        "mend the items, or allow more."
+    )
+    assert not list(output.parent.iterdir())
+    assert publish_corpus(path, quantizer, output, max_rejected_rate=0.25).manifest.metrics["rejected"] == 1
+    with pytest.raises(sid.ConfigError, match=r"^max_rejected_rate must be in \[0, 1\], got 1\.5\.$"):
+        encode_corpus(path, quantizer, tmp_path / "more", max_rejected_rate=1.5)
+
+
+def test_an_item_lost_on_the_way_fails_the_job(
+    quantizer: Path, tmp_path: Path, write_items: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.transforms.codes_file", lambda table: codes_file(table[1:]))
+    path = write_items(["a", "b", "c", None], embeddings(4).tolist())
+    with pytest.raises(sid.DataError, match=r"^4 items came in, but 2 encoded, 0 unchanged and 1 rejected"):
+        publish_corpus(path, quantizer, tmp_path / "out" / "codes")
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -202,9 +239,7 @@ def test_main_says_a_mistake_in_one_line(
     ]
     assert main(flags) == 2
     said = capsys.readouterr().err
-    assert (
-        said == f"error: {tmp_path / 'none'}: no file matches; give the path or pattern of Parquet files.\n"
-    )
+    assert said == f"error: {tmp_path / 'none'}: no file matches; give the path or pattern of item files.\n"
     assert not list(tmp_path.glob("*"))
 
 
