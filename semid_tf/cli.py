@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,8 +16,10 @@ from rich.console import Console
 
 from semid_tf.chain import Chain
 from semid_tf.config import load_run_config
-from semid_tf.errors import SemidError
+from semid_tf.errors import ConfigError, SemidError
 from semid_tf.report import print_summary, summarize, write_summary
+from serving.server.config import ServerConfig, one_model, read_models
+from serving.server.local import Addresses, serve
 
 USER_MISTAKE, INTERRUPTED = 2, 130
 
@@ -90,6 +93,35 @@ _step("train-rankers", "5. Trains a ranker for each method.", lambda chain: chai
 _step("evaluate", "6. Evaluates the rankers after the training period.", lambda chain: chain.evaluations)
 _step("export", "7. Exports the best Semantic-ID ranker for TensorFlow Serving.", lambda chain: chain.export)
 _step("verify", "8. Scores with the export in a bare process.", lambda chain: chain.verification)
+
+
+@app.command("serve")
+@click.argument("base_dir", metavar="MODEL_BASE_DIR", default="")
+@click.option("--config", "models", default="", help="TensorFlow Serving's model_config_file, for several.")
+@click.option("--name", default="", help="Of the model; the folder's name if left out.")
+@click.option("--host", default=ServerConfig.host, show_default=True, help="Address to listen at.")
+@click.option("--grpc-port", default=ServerConfig.grpc_port, show_default=True, help="0 = any free port.")
+@click.option("--rest-port", default=ServerConfig.rest_port, show_default=True, help="0 = any free port.")
+@click.option("--tls-cert", default="", help="PEM file; with --tls-key, TLS only.")
+@click.option("--tls-key", default="", help="PEM file of the certificate's key.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def serve_command(base_dir: str, models: str, name: str, debug: bool, **settings: Any) -> None:
+    """Serves exports by TensorFlow Serving's protocols, for development and small use.
+
+    Production runs TensorFlow Serving itself on the same folders. Nothing but this machine reaches the server
+    unless --host says otherwise. It stops at SIGINT or SIGTERM, after the requests under way.
+    """
+    with _mistakes_in_one_line(debug):
+        if bool(base_dir) == bool(models):
+            raise ConfigError("give either MODEL_BASE_DIR or --config.")
+        served = (
+            read_models(models) if models else one_model(name or Path(base_dir).absolute().name, base_dir)
+        )
+        serve(served, ServerConfig(**settings), _say_addresses)
+
+
+def _say_addresses(addresses: Addresses) -> None:
+    click.echo(f"serving: gRPC {addresses.grpc}, REST {addresses.rest}")
 
 
 def main() -> None:
