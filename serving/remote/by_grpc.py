@@ -28,13 +28,13 @@ class GrpcCalls:
     def classify(
         self, model: Model, signature: str, examples: Sequence[Features], context: Features
     ) -> Steps:
-        given = {"model_spec": _spec(model, signature), "input": _input(examples, context)}
+        given: dict[str, Any] = {"model_spec": _spec(model, signature), "input": _input(examples, context)}
         answer = yield Wire(f"{_PREDICTION}Classify", wire.ClassificationRequest(**given).SerializeToString())
         found = wire.ClassificationResponse.FromString(answer).result.classifications
         return [[Class(one.label, one.score) for one in row.classes] for row in found]
 
     def regress(self, model: Model, signature: str, examples: Sequence[Features], context: Features) -> Steps:
-        given = {"model_spec": _spec(model, signature), "input": _input(examples, context)}
+        given: dict[str, Any] = {"model_spec": _spec(model, signature), "input": _input(examples, context)}
         answer = yield Wire(f"{_PREDICTION}Regress", wire.RegressionRequest(**given).SerializeToString())
         return [one.value for one in wire.RegressionResponse.FromString(answer).result.regressions]
 

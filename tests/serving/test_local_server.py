@@ -20,6 +20,7 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
@@ -28,6 +29,8 @@ from tensorflow_serving.apis import (
 from tensorflow_serving.config import model_server_config_pb2 as configs
 from tiny_models import ANY_PORT, batch, publish_tiny
 
+from serving.client import Client
+from serving.remote import errors
 from serving.server.config import one_model
 from serving.server.local import Addresses, serving_in_thread
 
@@ -295,4 +298,39 @@ def test_too_many_requests_and_a_taken_port(tmp_path: Path) -> None:
                 one_model("tiny", tmp_path), dataclasses.replace(ANY_PORT, grpc_port=port)
             ):
                 pass
+        server.channel.close()
+
+
+def test_classify_regress_and_multi_inference_of_a_real_export(exports: Any, tmp_path: Path) -> None:
+    """One context for all candidates; scores are those of `rank_item_ids`."""
+    (tmp_path / "ranker").mkdir()
+    (tmp_path / "ranker" / "1").symlink_to(exports["prefix"].folder)
+    context, examples = {"history": ["item 1", "item 2"]}, [{"item_id": "item 3"}, {"item_id": "nobody"}]
+    with serving_in_thread(one_model("ranker", tmp_path / "ranker"), ANY_PORT) as where:
+        for url in (f"grpc://{where.grpc}", f"http://{where.rest}"):
+            with Client(url, timeout_s=20) as client:
+                inputs = {"history": [context["history"]], "candidates": [["item 3", "nobody"]]}
+                scores = client.predict("ranker", inputs)["scores"][0]
+                classes = client.classify("ranker", examples, context, "classify")
+                assert [row[0].label for row in classes] == ["known", "unknown"]
+                np.testing.assert_allclose([row[0].score for row in classes], scores, rtol=0, atol=1e-6)
+                values = client.regress("ranker", examples, context, "regress")
+                np.testing.assert_allclose(values, scores, rtol=0, atol=1e-6)
+                with pytest.raises(errors.RequestError, match="method_name to be tensorflow/serving/cla"):
+                    client.classify("ranker", examples, context, "regress")
+        server = Running(where, tmp_path)
+        asked = inference_pb2.MultiInferenceRequest()
+        for name in ("classify", "regress"):
+            spec = {"name": "ranker", "signature_name": name}
+            asked.tasks.add(model_spec=spec, method_name=f"tensorflow/serving/{name}")
+        listed = asked.input.example_list_with_context
+        for given, into in ((context["history"], listed.context), (["item 3"], listed.examples.add())):
+            key = "history" if into is listed.context or len(given) > 1 else "item_id"
+            into.features.feature[key].bytes_list.value.extend(text.encode() for text in given)
+        both = server.prediction.MultiInference(asked).results
+        (row,), (value,) = (
+            both[0].classification_result.classifications,
+            both[1].regression_result.regressions,
+        )
+        np.testing.assert_allclose([row.classes[0].score, value.value], scores[0], rtol=0, atol=1e-6)
         server.channel.close()
