@@ -16,7 +16,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["semid_tf*", "pipelines*", "serving*"]),
-    package_data={"semid_tf": ["py.typed"]},
+    package_data={
+        "semid_tf": ["py.typed"],
+        "serving": ["config/*", "remote/wire.proto", "remote/wire_pb2.pyi"],
+    },
     install_requires=[
         # TFRS needs Keras 2, which tf-keras brings; all TensorFlow packages move together.
         "tensorflow>=2.21,<2.22",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +21,7 @@ from semid_tf.chain import Chain
 from semid_tf.config import load_run_config
 from semid_tf.errors import ConfigError, SemidError
 from semid_tf.report import print_summary, summarize, write_summary
+from serving.docker import docker_command
 from serving.server.config import ServerConfig, one_model, read_models
 from serving.server.local import Addresses, serve
 
@@ -104,8 +108,9 @@ _step("verify", "8. Scores with the export in a bare process.", lambda chain: ch
 @click.option("--rest-port", default=ServerConfig.rest_port, show_default=True, help="0 = any free port.")
 @click.option("--tls-cert", default="", help="PEM file; with --tls-key, TLS only.")
 @click.option("--tls-key", default="", help="PEM file of the certificate's key.")
+@click.option("--docker", is_flag=True, help="Print the command for TensorFlow Serving's image, and run it.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def serve_command(base_dir: str, models: str, name: str, debug: bool, **settings: Any) -> None:
+def serve_command(base_dir: str, models: str, name: str, docker: bool, debug: bool, **settings: Any) -> None:
     """Serves exports by TensorFlow Serving's protocols, for development and small use.
 
     Production runs TensorFlow Serving itself on the same folders. Nothing but this machine reaches the server
@@ -114,10 +119,23 @@ def serve_command(base_dir: str, models: str, name: str, debug: bool, **settings
     with _mistakes_in_one_line(debug):
         if bool(base_dir) == bool(models):
             raise ConfigError("give either MODEL_BASE_DIR or --config.")
-        served = (
-            read_models(models) if models else one_model(name or Path(base_dir).absolute().name, base_dir)
-        )
-        serve(served, ServerConfig(**settings), _say_addresses)
+        name, config = name or Path(base_dir).absolute().name, ServerConfig(**settings)
+        if docker:
+            _serve_by_docker(name, base_dir, config)
+        served = read_models(models) if models else one_model(name, base_dir)
+        serve(served, config, _say_addresses)
+
+
+def _serve_by_docker(name: str, base_dir: str, config: ServerConfig) -> None:
+    """Becomes the process of docker."""
+    if not base_dir or config.tls_cert:
+        raise ConfigError("--docker takes one MODEL_BASE_DIR and no TLS; see serving/config for more.")
+    command = docker_command(name, base_dir, config.host, config.grpc_port, config.rest_port)
+    click.echo(shlex.join(command))
+    if not shutil.which(command[0]):
+        raise ConfigError("docker is not installed here; run the command above where it is.")
+    sys.stdout.flush()
+    os.execvp(command[0], command)
 
 
 def _say_addresses(addresses: Addresses) -> None:

@@ -7,75 +7,89 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
-    model_service_pb2_grpc,
-    prediction_service_pb2_grpc,
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    predict_pb2,
+    regression_pb2,
 )
 
 from serving.server.config import ServerConfig
-from serving.server.refusal import refusal_of
+from serving.server.refusal import Code, RefusedError, refusal_of
 from serving.server.service import Service
 
 _MB = 1 << 20
+Answer = Callable[[Any], Awaitable[Any]]
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict, Classify, Regress, MultiInference, GetModelMetadata."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await self._answer(request.model_spec.name, "Predict", self._service.predict, request, context)
-
-    async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802
-        answer = self._service.classify
-        return await self._answer(request.model_spec.name, "Classify", answer, request, context)
-
-    async def Regress(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await self._answer(request.model_spec.name, "Regress", self._service.regress, request, context)
-
-    async def MultiInference(self, request: Any, context: Any) -> Any:  # noqa: N802
-        name = request.tasks[0].model_spec.name if request.tasks else ""
-        answer = self._service.multi_inference
-        return await self._answer(name, "MultiInference", answer, request, context)
-
-    async def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await _or_abort(_now(self._service.metadata, request), context)
-
-    async def _answer(
-        self, name: str, api: str, answer: Callable[[Any], Awaitable[Any]], request: Any, context: Any
-    ) -> Any:
-        async def admitted() -> Any:
-            async with self._service.admitted(name, api, "GRPC"):
+def _prediction_service(service: Service) -> dict[str, grpc.RpcMethodHandler]:
+    def admitted(api: str, answer: Answer) -> Answer:
+        async def let_in(request: Any) -> Any:
+            async with service.admitted(_model_name(request), api, "GRPC"):
                 return await answer(request)
 
-        return await _or_abort(admitted(), context)
+        return let_in
+
+    return {
+        "Predict": _handler(predict_pb2.PredictRequest, admitted("Predict", service.predict)),
+        "Classify": _handler(
+            classification_pb2.ClassificationRequest, admitted("Classify", service.classify)
+        ),
+        "Regress": _handler(regression_pb2.RegressionRequest, admitted("Regress", service.regress)),
+        "MultiInference": _handler(
+            inference_pb2.MultiInferenceRequest, admitted("MultiInference", service.multi_inference)
+        ),
+        "GetModelMetadata": _handler(
+            get_model_metadata_pb2.GetModelMetadataRequest, _at_once(service.metadata)
+        ),
+    }
 
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus, HandleReloadConfigRequest."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    async def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await _or_abort(_now(self._service.status, request), context)
-
-    async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await _or_abort(self._service.reload(request), context)
+def _model_service(service: Service) -> dict[str, grpc.RpcMethodHandler]:
+    return {
+        "GetModelStatus": _handler(get_model_status_pb2.GetModelStatusRequest, _at_once(service.status)),
+        "HandleReloadConfigRequest": _handler(model_management_pb2.ReloadConfigRequest, service.reload),
+    }
 
 
-async def _now(answer: Callable[[Any], Any], request: Any) -> Any:
-    return answer(request)
+def _model_name(request: Any) -> str:
+    tasks = getattr(request, "tasks", None)
+    spec = request.model_spec if tasks is None else next((task.model_spec for task in tasks), None)
+    return spec.name if spec else ""
 
 
-async def _or_abort(answer: Awaitable[Any], context: Any) -> Any:
+def _at_once(answer: Callable[[Any], Any]) -> Answer:
+    async def given(request: Any) -> Any:
+        return answer(request)
+
+    return given
+
+
+def _handler(message: Any, answer: Answer) -> grpc.RpcMethodHandler:
+    """Parses by itself: gRPC would say UNKNOWN of what is no message, TensorFlow Serving says INTERNAL."""
+
+    async def handle(body: bytes, context: Any) -> Any:
+        try:
+            return await answer(_parsed(message, body))
+        except Exception as error:
+            refusal = refusal_of(error)
+        await context.abort(refusal.code, str(refusal))
+
+    def serialized(response: Any) -> bytes:
+        return response.SerializeToString()
+
+    return grpc.unary_unary_rpc_method_handler(handle, None, serialized)
+
+
+def _parsed(message: Any, body: bytes) -> Any:
     try:
-        return await answer
-    except Exception as error:
-        refusal = refusal_of(error)
-    await context.abort(refusal.code, str(refusal))
+        return message.FromString(body)
+    except DecodeError as error:
+        raise RefusedError(Code.INTERNAL, f"the request is no {message.DESCRIPTOR.full_name}.") from error
 
 
 def grpc_server(service: Service, config: ServerConfig) -> tuple[grpc.aio.Server, int]:
@@ -90,8 +104,13 @@ def grpc_server(service: Service, config: ServerConfig) -> tuple[grpc.aio.Server
         ("grpc.so_reuseport", 0),  # a second server on the same port must fail
     ]
     server = grpc.aio.server(options=options)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(service), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(service), server)
+    handlers = {"PredictionService": _prediction_service(service), "ModelService": _model_service(service)}
+    server.add_generic_rpc_handlers(
+        [
+            grpc.method_handlers_generic_handler(f"tensorflow.serving.{name}", methods)
+            for name, methods in handlers.items()
+        ]
+    )
     address = f"{config.host}:{config.grpc_port}"
     try:
         return server, _bind(server, address, config)

@@ -41,7 +41,7 @@ class RestApi:
         app = web.Application(client_max_size=self._service.config.max_message_mb * _MB)
         app.router.add_get(metrics.PATH, self._metrics)
         app.router.add_get("/healthz", self._health)
-        app.router.add_route("*", "/{path:.*}", self._any)
+        app.router.add_route("*", "/{path:(?s:.*)}", self._any)
         return app
 
     async def _metrics(self, request: web.Request) -> web.Response:
