@@ -7,6 +7,7 @@ import signal
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -112,31 +113,34 @@ def serve(
 
 @contextmanager
 def serving_in_thread(models: configs.ModelServerConfig, config: ServerConfig) -> Iterator[Addresses]:
-    """A server in a thread of this process, for tests and notebooks; drains at the end."""
-    ready: list[Addresses | BaseException] = []
-    up, loop = threading.Event(), asyncio.new_event_loop()
-    stop = asyncio.Event()
+    """A server in a thread of this process, for tests and notebooks; drains at the end.
 
-    def started(addresses: Addresses) -> None:
-        ready.append(addresses)
-        up.set()
+    Raises:
+        OSError: a port is taken.
+    """
+    up: Future[tuple[Addresses, Callable[[], object]]] = Future()
+
+    async def until_left() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+        def started(addresses: Addresses) -> None:
+            up.set_result((addresses, lambda: loop.call_soon_threadsafe(stop.set)))
+
+        await _serve(LocalServer(models, config), started, stop)
 
     def work() -> None:
         try:
-            loop.run_until_complete(_serve(LocalServer(models, config), started, stop))
+            asyncio.run(until_left())
         except BaseException as error:
-            ready.append(error)
-        finally:
-            up.set()
-            loop.close()
+            if up.done():
+                raise
+            up.set_exception(error)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    up.wait()
-    if isinstance(ready[0], BaseException):
-        raise ready[0]
+    addresses, leave = up.result()
     try:
-        yield ready[0]
+        yield addresses
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        leave()
         thread.join()
