@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: install demo test lint lock clean
+.PHONY: install demo test lint lock fuzz tfserving-contract wire clean
 
 install: .venv/installed
 
@@ -30,6 +30,20 @@ lock:
 	$(PYTHON) -m venv build/lock-venv
 	build/lock-venv/bin/python -m pip install --quiet ".[demo,dev]"
 	build/lock-venv/bin/python -m pip freeze --exclude semid-tf > requirements.lock
+
+# Ten thousand fuzzed requests to the local server.
+fuzz: install
+	SEMID_FUZZ_EXAMPLES=5000 $(BIN)/python -m pytest -q tests/serving/test_faults.py --timeout 3600
+
+# The client's contract against TensorFlow Serving in Docker.
+tfserving-contract: install
+	$(BIN)/python tests/serving/real_server.py
+
+# The client's messages; the tools come from an environment of their own.
+wire:
+	$(PYTHON) -m venv build/wire-venv
+	build/wire-venv/bin/python -m pip install --quiet "grpcio-tools==1.76.0"
+	cd serving/remote && ../../build/wire-venv/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. wire.proto
 
 clean:
 	rm -rf .venv build dist runs

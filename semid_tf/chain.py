@@ -60,6 +60,7 @@ from semid_tf.tokenization import PiecesAndCodes, SentencePieceTokenizer, train_
 from semid_tf.training import fit_ranker, score_examples
 from serving.check import score_in_bare_process, verify_export
 from serving.export import export_ranker
+from serving.ops import custom_ops
 from serving.versions import find_export, publish_export
 from serving.warmup import WarmupExample
 
@@ -331,7 +332,8 @@ class Chain:
         parts = (self.load_ranker(method), tokenizer, self.item_table, self.saved_quantizer)
         example = self._warmup_example()
         export_ranker(*parts, folder, example)
-        return {"largest_difference": verify_export(folder, *parts, example)}
+        figures = {"largest_difference": verify_export(folder, *parts, example)}
+        return figures | {"custom_ops": custom_ops(folder)}
 
     def _warmup_example(self) -> WarmupExample:
         case = self.showcase

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,8 +19,11 @@ from rich.console import Console
 
 from semid_tf.chain import Chain
 from semid_tf.config import load_run_config
-from semid_tf.errors import SemidError
+from semid_tf.errors import ConfigError, SemidError
 from semid_tf.report import print_summary, summarize, write_summary
+from serving.docker import docker_command
+from serving.server.config import ServerConfig, one_model, read_models
+from serving.server.local import Addresses, serve
 
 USER_MISTAKE, INTERRUPTED = 2, 130
 
@@ -90,6 +97,49 @@ _step("train-rankers", "5. Trains a ranker for each method.", lambda chain: chai
 _step("evaluate", "6. Evaluates the rankers after the training period.", lambda chain: chain.evaluations)
 _step("export", "7. Exports the best Semantic-ID ranker for TensorFlow Serving.", lambda chain: chain.export)
 _step("verify", "8. Scores with the export in a bare process.", lambda chain: chain.verification)
+
+
+@app.command("serve")
+@click.argument("base_dir", metavar="MODEL_BASE_DIR", default="")
+@click.option("--config", "models", default="", help="TensorFlow Serving's model_config_file, for several.")
+@click.option("--name", default="", help="Of the model; the folder's name if left out.")
+@click.option("--host", default=ServerConfig.host, show_default=True, help="Address to listen at.")
+@click.option("--grpc-port", default=ServerConfig.grpc_port, show_default=True, help="0 = any free port.")
+@click.option("--rest-port", default=ServerConfig.rest_port, show_default=True, help="0 = any free port.")
+@click.option("--tls-cert", default="", help="PEM file; with --tls-key, TLS only.")
+@click.option("--tls-key", default="", help="PEM file of the certificate's key.")
+@click.option("--docker", is_flag=True, help="Print the command for TensorFlow Serving's image, and run it.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def serve_command(base_dir: str, models: str, name: str, docker: bool, debug: bool, **settings: Any) -> None:
+    """Serves exports by TensorFlow Serving's protocols, for development and small use.
+
+    Production runs TensorFlow Serving itself on the same folders. Nothing but this machine reaches the server
+    unless --host says otherwise. It stops at SIGINT or SIGTERM, after the requests under way.
+    """
+    with _mistakes_in_one_line(debug):
+        if bool(base_dir) == bool(models):
+            raise ConfigError("give either MODEL_BASE_DIR or --config.")
+        name, config = name or Path(base_dir).absolute().name, ServerConfig(**settings)
+        if docker:
+            _serve_by_docker(name, base_dir, config)
+        served = read_models(models) if models else one_model(name, base_dir)
+        serve(served, config, _say_addresses)
+
+
+def _serve_by_docker(name: str, base_dir: str, config: ServerConfig) -> None:
+    """Becomes the process of docker."""
+    if not base_dir or config.tls_cert:
+        raise ConfigError("--docker takes one MODEL_BASE_DIR and no TLS; see serving/config for more.")
+    command = docker_command(name, base_dir, config.host, config.grpc_port, config.rest_port)
+    click.echo(shlex.join(command))
+    if not shutil.which(command[0]):
+        raise ConfigError("docker is not installed here; run the command above where it is.")
+    sys.stdout.flush()
+    os.execvp(command[0], command)
+
+
+def _say_addresses(addresses: Addresses) -> None:
+    click.echo(f"serving: gRPC {addresses.grpc}, REST {addresses.rest}")
 
 
 def main() -> None:

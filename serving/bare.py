@@ -2,12 +2,14 @@
 
     python -I serving/bare.py EXPORT_DIR REQUEST.json
 
-REQUEST.json holds `{signature: {input: nested lists}}`; the last line printed is `{signature: {output: nested
-lists}}`. Needs numpy, tensorflow and tensorflow_text alone, and refuses to find the packages below.
+REQUEST.json holds `{signature: {input: nested lists}}`, bytes as `{"b64": ...}`; the last line printed is
+`{signature: {output: nested lists}}`, bytes as text. Needs
+numpy, tensorflow and tensorflow_text alone, and refuses to find the packages below.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import traceback
@@ -49,8 +51,20 @@ def _call(tf: Any, signatures: Any, name: str, inputs: dict[str, Any]) -> dict[s
     if set(inputs) != set(specs):
         got = ", ".join(sorted(inputs)) or "nothing"
         raise ValueError(f"{name} takes {', '.join(sorted(specs))}; got {got}.")
-    tensors = {key: tf.constant(values, specs[key].dtype) for key, values in inputs.items()}
-    return {key: tensor.numpy().tolist() for key, tensor in signatures[name](**tensors).items()}
+    tensors = {key: tf.constant(_read(values), specs[key].dtype) for key, values in inputs.items()}
+    return {key: _written(tensor.numpy().tolist()) for key, tensor in signatures[name](**tensors).items()}
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_read(one) for one in value]
+    return base64.b64decode(value["b64"]) if isinstance(value, dict) else value
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_written(one) for one in value]
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def main(arguments: list[str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 import semid_tf as sid
+from serving.export import ALL
 from serving.warmup import WarmupExample, indices_of
 
 TOLERANCE = 1e-5
@@ -51,9 +53,15 @@ def score_in_bare_process(export_dir: str | Path, requests: Mapping[str, Mapping
 
 def _plain(requests: Mapping[str, Mapping[str, Any]]) -> Answers:
     def lists(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: np.asarray(values).tolist() for name, values in inputs.items()}
+        return {name: _written(np.asarray(values).tolist()) for name, values in inputs.items()}
 
     return {signature: lists(inputs) for signature, inputs in requests.items()}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_written(one) for one in value]
+    return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 
 def _bare_environment() -> dict[str, str]:
@@ -68,13 +76,15 @@ def verify_export(
     items: sid.ItemTable,
     quantizer: sid.SavedQuantizer,
     example: WarmupExample,
+    signatures: Sequence[str] = ALL,
 ) -> float:
-    """Compares an export in a bare process with the ranker in this one, by all three signatures.
+    """Compares an export in a bare process with the ranker in this one, by every signature.
 
     Args:
         export_dir: one version folder, or the staging folder that will become one.
         ranker, tokenizer, items, quantizer: what the export was made from.
         example: real users and candidates.
+        signatures: of the export.
 
     Returns:
         The largest difference of a score.
@@ -83,10 +93,12 @@ def verify_export(
         ArtifactError: a score differs by more than 1e-5, or codes or known flags differ at all.
     """
     expected = expected_answers(ranker, tokenizer, items, quantizer, example)
-    answers = score_in_bare_process(export_dir, example.requests(items))
+    requests = {name: inputs for name, inputs in example.requests(items).items() if name in signatures}
+    answers = score_in_bare_process(export_dir, requests)
     differences = [
         _require_equal(f"{export_dir}: {name} of {signature}", np.asarray(answers[signature][name]), values)
         for signature, outputs in expected.items()
+        if signature in signatures
         for name, values in outputs.items()
     ]
     return max(differences)
@@ -108,7 +120,21 @@ def expected_answers(
     by_codes = _logits_by_codes(ranker, tokenizer, history, codes)
     known = {"scores": tf.sigmoid(by_index).numpy(), "known": candidates.numpy() > 0}
     new = {"scores": tf.sigmoid(by_codes).numpy(), "codes": codes}
-    return {"rank_item_ids": known, "rank_codes": known, "rank_embeddings": new}
+    flat = codes.reshape(-1, codes.shape[-1])
+    of_items = known["scores"].reshape(-1, 1)
+    classes = np.where(known["known"].reshape(-1, 1), "known", "unknown")
+    return {
+        **dict.fromkeys(("rank_item_ids", "rank_examples", "rank_codes"), known),
+        "rank_items": {
+            "scores": np.where(known["known"], known["scores"], new["scores"]),
+            "known": known["known"],
+        },
+        "rank_embeddings": new,
+        "classify": {"scores": of_items, "classes": classes},
+        "regress": {"outputs": of_items[:, 0]},
+        "encode": {"codes": flat},
+        "decode": {"embedding": quantizer.decode(example.codes_to_decode(items))},
+    }
 
 
 def _logits_by_codes(
@@ -124,6 +150,8 @@ def _require_equal(where: str, found: np.ndarray, expected: np.ndarray) -> float
     if found.shape != expected.shape:
         shapes = f"{list(found.shape)}; the ranker gives {list(expected.shape)}"
         raise sid.ArtifactError(f"{where} have shape {shapes}.")
+    if expected.dtype.kind == "U":
+        found, expected = found != expected, np.zeros(found.shape, bool)
     difference = np.abs(found.astype(np.float64) - expected).max(initial=0.0)
     allowed = TOLERANCE if expected.dtype.kind == "f" else 0
     # Not `difference > allowed`: that would let NaN pass.

@@ -65,7 +65,8 @@ def _unflatten(rows: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     return tf.reshape(rows, (tf.shape(like)[0], tf.shape(like)[1], rows.shape[-1]))
 
 
-def _probabilities(ranker: sid.Ranker, history: Found, candidates: tf.Tensor) -> tf.Tensor:
+def probabilities(ranker: sid.Ranker, history: Found, candidates: tf.Tensor) -> tf.Tensor:
+    """Probabilities float32 [b, c] of candidate vectors [b, c, dim] for users of a history."""
     user = ranker.user(history.vectors, history.known)
     return tf.sigmoid(ranker.score(user, candidates))
 
@@ -84,7 +85,7 @@ def rank_item_ids(ranker: sid.Ranker, by_id: Find) -> Function:
     @tf.function(input_signature=[_ids("history"), _ids("candidates")])
     def rank(history: tf.Tensor, candidates: tf.Tensor) -> dict[str, tf.Tensor]:
         found = by_id(candidates)
-        scores = _probabilities(ranker, by_id(history), found.vectors)
+        scores = probabilities(ranker, by_id(history), found.vectors)
         return {"scores": scores, "known": found.known}
 
     return rank
@@ -96,7 +97,7 @@ def rank_codes(ranker: sid.Ranker, by_codes: Find, num_levels: int) -> Function:
     @tf.function(input_signature=[_codes("history_codes", num_levels), _codes("candidate_codes", num_levels)])
     def rank(history_codes: tf.Tensor, candidate_codes: tf.Tensor) -> dict[str, tf.Tensor]:
         found = by_codes(candidate_codes)
-        scores = _probabilities(ranker, by_codes(history_codes), found.vectors)
+        scores = probabilities(ranker, by_codes(history_codes), found.vectors)
         return {"scores": scores, "known": found.known}
 
     return rank
@@ -112,7 +113,7 @@ def rank_embeddings(
     @tf.function(input_signature=[_ids("history"), embeddings])
     def rank(history: tf.Tensor, candidate_embeddings: tf.Tensor) -> dict[str, tf.Tensor]:
         codes = encode(candidate_embeddings)
-        scores = _probabilities(ranker, by_id(history), by_codes(codes).vectors)
+        scores = probabilities(ranker, by_id(history), by_codes(codes).vectors)
         return {"scores": scores, "codes": codes}
 
     return rank

@@ -14,6 +14,7 @@ import semid_tf as sid
 from serving.origins import require_chain
 
 KIND = "export"
+_MANIFEST = "manifest.json"
 _PACKAGES = ("semid-tf", "tensorflow", "tensorflow-text")
 
 
@@ -83,7 +84,20 @@ def _inputs(parents: Sequence[sid.Artifact], config: Mapping[str, Any]) -> str:
 
 
 def _contents(folder: Path) -> Iterator[str | Path]:
-    """Name and content of each file."""
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    """Name and content of each file but the manifest, which comes last."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _MANIFEST):
         yield path.relative_to(folder).as_posix()
         yield path
+
+
+def require_unchanged(folder: Path) -> None:
+    """Checks the content of a published version against its manifest; a folder without one passes.
+
+    Raises:
+        ArtifactError: a file was changed, cut off, added or lost since it was published.
+    """
+    if not (folder / _MANIFEST).is_file():
+        return
+    manifest = sid.read_manifest(folder)
+    if manifest.kind == KIND and sid.fingerprint(*_contents(folder)) != manifest.fingerprint:
+        raise sid.ArtifactError(f"{folder} is not what was published; publish it anew.")

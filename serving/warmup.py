@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,42 @@ class WarmupExample:
                 "candidate_codes": codes_of(self.candidates, items),
             },
             "rank_embeddings": {"history": self.history, "candidate_embeddings": embeddings},
+            "rank_items": {
+                "history": self.history,
+                "candidates": self.candidates,
+                "candidate_embeddings": embeddings,
+            },
+            "rank_examples": {"inputs": self._users()},
+            "classify": {"inputs": self._candidates()},
+            "regress": {"inputs": self._candidates()},
+            "encode": {"embedding": embeddings.reshape(-1, embeddings.shape[-1])},
+            "decode": {"codes": self.codes_to_decode(items)},
         }
+
+    def codes_to_decode(self, items: sid.ItemTable) -> np.ndarray:
+        """Codes of the candidates, those of the first item for unknown ones: int32 [b * c, num_levels]."""
+        return items.codes[np.maximum(indices_of(self.candidates, items).ravel() - 1, 0)].astype(np.int32)
+
+    def _users(self) -> np.ndarray:
+        """A serialized tf.Example a user: bytes [b]."""
+        rows = zip(self.history, self.candidates, strict=True)
+        return _serialized([{"history": seen, "candidates": shown} for seen, shown in rows])
+
+    def _candidates(self) -> np.ndarray:
+        """A serialized tf.Example a candidate: bytes [b * c]."""
+        rows = zip(self.history, self.candidates, strict=True)
+        return _serialized([{"history": seen, "item_id": [one]} for seen, shown in rows for one in shown])
+
+
+def _serialized(examples: list[dict[str, Iterable[str]]]) -> np.ndarray:
+    return np.array([_example(features).SerializeToString() for features in examples], object)
+
+
+def _example(features: Mapping[str, Iterable[str]]) -> tf.train.Example:
+    example = tf.train.Example()
+    for name, texts in features.items():
+        example.features.feature[name].bytes_list.value.extend(text.encode() for text in texts)
+    return example
 
 
 def indices_of(item_ids: np.ndarray, items: sid.ItemTable) -> np.ndarray:

@@ -88,7 +88,8 @@ def _judge(path: Path, name: str, written: str) -> str:
 def _judge_outside(package: str, top: str, written: str) -> str:
     if top == "semid_tf" and written != "import semid_tf as sid":
         return f"{written}: {package} knows the library only by `import semid_tf as sid`"
-    return f"{written}: {package} does not know {top}" if top in OUTSIDE and top != package else ""
+    known = OUTSIDE if package == "benchmarks" else (package,)  # what is measured must be known
+    return f"{written}: {package} does not know {top}" if top in OUTSIDE and top not in known else ""
 
 
 def _room(path: Path) -> str:

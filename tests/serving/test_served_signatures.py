@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import tensorflow as tf
 from small_ranker import EMBEDDING_DIM, SPACE, call, embeddings, example, numpy_scores, parts, ranker_of
 
 import semid_tf as sid
-from serving.export import ranker_module
+from serving.check import verify_export
+from serving.export import FAST, export_ranker, ranker_module
+from serving.ops import custom_ops
 from serving.warmup import codes_of, indices_of
 
 CLOSE = {"rtol": 0, "atol": 1e-6}
@@ -21,7 +24,9 @@ def test_one_item_has_one_score_by_id_by_codes_and_by_embedding(
     export: Any, users: int, history: int, candidates: int
 ) -> None:
     items, shown = export.parts.items, example(export.parts.items, history, candidates, users)
-    answers = {name: call(export.module, name, inputs) for name, inputs in shown.requests(items).items()}
+    requests = {n: given for n, given in shown.requests(items).items() if n not in ("encode", "decode")}
+    answers = {name: call(export.module, name, inputs) for name, inputs in requests.items()}
+    answers["regress"]["scores"] = answers["regress"]["outputs"]
     indices = {
         "history": tf.constant(indices_of(shown.history, items)),
         "candidates": tf.constant(indices_of(shown.candidates, items)),
@@ -30,7 +35,7 @@ def test_one_item_has_one_score_by_id_by_codes_and_by_embedding(
     assert candidates == 1 or keras.std() > 0.02
     for name, answer in answers.items():
         assert answer["scores"].dtype == np.float32, name
-        np.testing.assert_allclose(answer["scores"], keras, **CLOSE, err_msg=name)
+        np.testing.assert_allclose(answer["scores"].reshape(keras.shape), keras, **CLOSE, err_msg=name)
     assert answers["rank_item_ids"]["known"].all()
     assert answers["rank_codes"]["known"].all()
 
@@ -125,6 +130,21 @@ def test_tensors_are_named_and_typed(export: Any) -> None:
             {"history": ids, "candidate_embeddings": ("float32", None, None, EMBEDDING_DIM)},
             {"scores": scores, "codes": codes},
         ),
+        "rank_items": (by_id[0] | {"candidate_embeddings": ("float32", None, None, EMBEDDING_DIM)}, by_id[1]),
+        "rank_examples": ({"inputs": ("string", None)}, by_id[1]),
+        "classify": (
+            {"inputs": ("string", None)},
+            {"scores": ("float32", None, 1), "classes": ("string", None, 1)},
+        ),
+        "regress": ({"inputs": ("string", None)}, {"outputs": ("float32", None)}),
+        "encode": (
+            {"embedding": ("float32", None, EMBEDDING_DIM)},
+            {"codes": ("int32", None, SPACE.num_levels)},
+        ),
+        "decode": (
+            {"codes": ("int32", None, SPACE.num_levels)},
+            {"embedding": ("float32", None, EMBEDDING_DIM)},
+        ),
     }
     found = {
         name: (described(run.structured_input_signature[1]), described(run.structured_outputs))
@@ -139,7 +159,10 @@ def test_the_item_table_is_the_only_asset(export: Any) -> None:
 
 
 def test_history_is_embedded_once_however_many_candidates(quantizer: sid.SavedQuantizer) -> None:
-    """b * (h + c) items are embedded and b * h averaged: h does not multiply with c."""
+    """b * (h + c) items are embedded and b * h averaged: h does not multiply with c.
+
+    Where content may come with an id, a candidate is embedded by both.
+    """
     embedded, averaged = tf.Variable(0), tf.Variable(0)
 
     class CountingEmbedding(sid.PieceEmbedding):
@@ -161,4 +184,55 @@ def test_history_is_embedded_once_however_many_candidates(quantizer: sid.SavedQu
             embedded.assign(0), averaged.assign(0)
             getattr(module, name)(**{key: tf.constant(values) for key, values in inputs.items()})
             counts = (int(embedded), int(averaged))
-            assert counts == (users * (history + candidates), users * history), name
+            ways = 2 if name in ("rank_items", "classify", "regress") else 1
+            of_users = (users * (history + ways * candidates), users * history)
+            assert counts == ((0, 0) if name in ("encode", "decode") else of_users), name
+
+
+def test_unknown_items_are_scored_by_their_content_and_flagged(export: Any) -> None:
+    new, history = embeddings(1, seed=41)[0], ["item 1", "item 2"]
+    nothing = np.full(EMBEDDING_DIM, np.nan, np.float32)
+    inputs = {
+        "history": np.array([history]),
+        "candidates": np.array([["item 3", "new", "nobody"]]),
+        "candidate_embeddings": np.array([[new, new, nothing]]),
+    }
+    answer = call(export.module, "rank_items", inputs)
+    assert answer["known"].tolist() == [[True, False, False]]
+    encode, seen = export.parts.tokenizer.encode, codes_of(np.array(history), export.parts.items)
+    listed = codes_of(np.array(["item 3"]), export.parts.items)
+    codes = np.concatenate([listed, export.parts.quantizer.encode(new[None])])
+    pieces = np.concatenate([encode(codes), np.zeros((1, encode(codes).shape[1]), np.int32)])
+    expected = numpy_scores(export.parts, encode(seen), pieces)
+    np.testing.assert_allclose(answer["scores"][0], expected, rtol=0, atol=1e-5)
+    examples = [serialized(history, "item 3"), serialized(history, "new", new), serialized(history, "nobody")]
+    other = serialized(["item 9"], "item 3")
+    for given in (examples, [*examples, other]):  # one user, and two
+        found = call(export.module, "classify", {"inputs": np.array(given, object)})
+        assert found["classes"][:3, 0].tolist() == [b"known", b"content", b"unknown"]
+        np.testing.assert_allclose(found["scores"][:3, 0], expected, rtol=0, atol=1e-5)
+    alone = call(export.module, "regress", {"inputs": np.array([other], object)})["outputs"]
+    np.testing.assert_allclose(found["scores"][3], alone, **CLOSE)
+    assert abs(alone[0] - expected[0]) > 1e-4
+
+
+def serialized(history: list[str], item_id: str, embedding: np.ndarray | None = None) -> bytes:
+    """A tf.Example of one candidate."""
+    example = tf.train.Example()
+    example.features.feature["history"].bytes_list.value.extend(text.encode() for text in history)
+    example.features.feature["item_id"].bytes_list.value.append(item_id.encode())
+    if embedding is not None:
+        example.features.feature["embedding"].float_list.value.extend(embedding)
+    return example.SerializeToString()
+
+
+def test_the_fast_export_needs_no_custom_op_and_the_whole_one_names_its_own(
+    exports: dict[str, Any], tmp_path: Path
+) -> None:
+    assert [custom_ops(exports[name].folder) for name in ("unigram", "prefix")] == [[], []]
+    whole = exports["sentencepiece"]
+    assert custom_ops(whole.folder) == ["SentencepieceOp", "SentencepieceTokenizeOp"]
+    shown = example(whole.parts.items)
+    export_ranker(*whole.parts, tmp_path, shown, FAST)
+    assert custom_ops(tmp_path) == []
+    assert verify_export(tmp_path, *whole.parts, shown, FAST) < 1e-6
