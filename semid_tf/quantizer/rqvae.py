@@ -153,7 +153,7 @@ class RQVAE(Quantizer):
         vectors = ESTIMATORS[self.config.gradient](latent, total)
         if self.config.codebook_update == "end_to_end":
             vectors += total - tf.stop_gradient(total)
-        restored = self.decoder(vectors, disturbance.drop)
+        restored = self.decoder.disturbed(vectors, disturbance.drop)
         losses = _squared_error(inputs, restored) + tf.reduce_sum(level_losses, axis=0)
         return Pass(losses, quantized, vectors)
 

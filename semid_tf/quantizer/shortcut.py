@@ -15,7 +15,6 @@ class LinearPlusMLP(tf_keras.layers.Layer):
 
     The MLP (one hidden layer, ReLU, as in Singh et al. 2024) has an output of zero at the start, so that a
     model whose linear part is set to a PCA is that PCA before training, and training can only add to it.
-    `drop` is what training does to the hidden layer.
     """
 
     def __init__(self, output_dim: int, hidden_dim: int, seed: int = 0, **kwargs: Any) -> None:
@@ -34,7 +33,11 @@ class LinearPlusMLP(tf_keras.layers.Layer):
         self.correction.build((None, self.hidden_dim))
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, drop: Callable[[tf.Tensor], tf.Tensor] = tf.identity) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return self.disturbed(inputs, tf.identity)
+
+    def disturbed(self, inputs: tf.Tensor, drop: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        """The same with something done to the hidden layer, float32 [n, hidden_dim]."""
         return self.linear(inputs) + self.correction(drop(self.hidden(inputs)))
 
     def get_config(self) -> dict[str, Any]:
