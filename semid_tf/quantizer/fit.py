@@ -29,7 +29,7 @@ from semid_tf.quantizer.rqvae import RQVAE
 from semid_tf.quantizer.start import start
 from semid_tf.quantizer.survey import Survey, survey
 
-_JUDGED_ITEMS = 50_000
+_JUDGED_ITEMS = 20_000
 _VARIANCE_HELD = 0.99
 _WARM_UP_STEPS = 50
 _EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 40, 100, 1000
@@ -93,7 +93,7 @@ def fit_rqvae(
         start(model, found)
     own = _own_callbacks(parts, saver, event_files, batches, config)
     run_epochs(model, batches, parts, [*own, *callbacks])
-    parts.best.settle()
+    parts.best.settle(found.sample)
     _warn_if_collapsed(parts, config)
     return model
 

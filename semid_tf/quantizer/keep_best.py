@@ -47,9 +47,9 @@ class KeepBest(tf_keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         self.model.set_weights(self.best_weights)
 
-    def settle(self) -> None:
-        """Once trained: codes that no judged item has move to where they are needed, if that is no worse."""
-        if use_idle_codes(self.model, self.judged):
+    def settle(self, items: WeightedRows) -> None:
+        """Once trained: codes that no item has move to where they are needed, if that is no worse."""
+        if use_idle_codes(self.model, items):
             self._keep_if_better(self.best_epoch)
             self.model.set_weights(self.best_weights)
 
