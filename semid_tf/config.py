@@ -176,7 +176,7 @@ class RQVAEConfig:
         codebook_size: codes to choose from at each level: one size, or a list of one a level, such as the
             halving 2048, 1024, 512 (PLUM, arXiv 2510.07784).
         latent_dim: dimension in which residuals are quantized, at most the embedding's; 0 = as many principal
-            axes as hold 99 % of the variance.
+            axes as hold 99.9 % of the variance.
         hidden_dim, decoder_dim: width of the hidden layer of the encoder and of the decoder.
         commitment_weight: weight of the commitment loss (beta, .25 in the paper).
         item_weight_power: an item seen n times in training weighs (1 + n) ** power;

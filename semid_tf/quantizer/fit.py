@@ -30,7 +30,7 @@ from semid_tf.quantizer.start import start
 from semid_tf.quantizer.survey import Survey, survey
 
 _JUDGED_ITEMS = 20_000
-_VARIANCE_HELD = 0.99
+_VARIANCE_HELD = 0.999
 _WARM_UP_STEPS = 50
 _EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 40, 100, 1000
 

@@ -22,7 +22,7 @@ from semid_tf.quantizer.replicas import copy_from_first_replica
 from semid_tf.quantizer.rqvae import RQVAE
 from semid_tf.quantizer.survey import Survey
 
-_HELD_OUT = 0.05
+_HELD_OUT, _MOST_HELD_OUT = 0.05, 1000
 _ITEMS_FOR_ERROR = 8192
 
 
@@ -56,9 +56,10 @@ def _codebooks(rows: WeightedRows, config: RQVAEConfig) -> np.ndarray:
 
 
 def _split(rows: WeightedRows, config: RQVAEConfig) -> tuple[WeightedRows, WeightedRows]:
-    """All but one item in twenty, and that; as many as there are codes are always kept for the fit."""
+    """All but one item in twenty, at most 1,000, and these; items for all codes stay with the fit."""
     order = np.random.default_rng(config.seed).permutation(len(rows.weights))
-    count = min(int(_HELD_OUT * len(order)), len(order) - config.code_space.largest)
+    spared = len(order) - config.code_space.largest
+    count = min(int(_HELD_OUT * len(order)), _MOST_HELD_OUT, spared)
     return taken(rows, np.sort(order[count:])), taken(rows, order[:count])
 
 
