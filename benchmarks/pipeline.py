@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.clock import cost_of
+from benchmarks.counts import count
 
 _FILE_ITEMS = 65_536
 _ROW_GROUP = 16_384
@@ -227,13 +228,6 @@ def _writing(folder: Path, sizes: Sizes) -> Callable[[], object]:
     return lambda: write_quantizer(folder, sizes)
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {count}")
-    return count
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.pipeline",
@@ -241,10 +235,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--items", type=_count, default=200_000)
-    parser.add_argument("--dim", type=_count, default=768)
-    parser.add_argument("--levels", type=_count, default=8)
-    parser.add_argument("--codebook-size", type=_count, default=2048)
+    parser.add_argument("--items", type=count, default=200_000)
+    parser.add_argument("--dim", type=count, default=768)
+    parser.add_argument("--levels", type=count, default=8)
+    parser.add_argument("--codebook-size", type=count, default=2048)
     return parser
 
 

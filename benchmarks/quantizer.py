@@ -19,6 +19,7 @@ from benchmarks.bound import MatrixProducts
 from benchmarks.catalogue import draw_embeddings, embeddings_from_generator, read_embeddings
 from benchmarks.clock import Cost, cost_of
 from benchmarks.contenders import NAMES, Contender, LeftOutError, Task, make_contender
+from benchmarks.counts import count
 from benchmarks.holdout import Holdout, hold_out
 from benchmarks.quality import Quality, judge
 from benchmarks.report import Figures, json_line, markdown_table
@@ -145,13 +146,6 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {count}")
-    return count
-
-
 def _seed(text: str) -> int:
     seed = int(text)
     if seed < 0:
@@ -171,14 +165,14 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--generator", metavar="FILE.py", help="its make_embeddings(n, d, seed=...) draws them"
     )
-    parser.add_argument("--items", type=_count, default=100_000, help="to draw")
-    parser.add_argument("--dim", type=_count, default=128, help="to draw")
+    parser.add_argument("--items", type=count, default=100_000, help="to draw")
+    parser.add_argument("--dim", type=count, default=128, help="to draw")
     parser.add_argument("--seed", type=_seed, default=0, help="of the drawn items, the holdout and every fit")
-    parser.add_argument("--levels", type=_count, default=3, help="codes of a Semantic ID")
-    parser.add_argument("--codebook-size", type=_count, default=256, help="codes of each level")
+    parser.add_argument("--levels", type=count, default=3, help="codes of a Semantic ID")
+    parser.add_argument("--codebook-size", type=count, default=256, help="codes of each level")
     parser.add_argument("--holdout", type=float, default=0.1, help="share of the items that come as new")
-    parser.add_argument("--threads", type=_count, default=2, help="of every library")
-    parser.add_argument("--turns", type=_count, default=7, help="in which encoding is timed")
+    parser.add_argument("--threads", type=count, default=2, help="of every library")
+    parser.add_argument("--turns", type=count, default=7, help="in which encoding is timed")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="contenders", metavar="NAME")
     return parser
 

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from semid_tf.data.embedding_source import WeightedRows
 from semid_tf.quantizer.base import Quantizer
-from semid_tf.quantizer.kmeans import squared_gaps
+from semid_tf.quantizer.chunks import in_chunks
+from semid_tf.quantizer.kmeans import nearest_of, squared_gaps
 
-_CHUNK = 8192
 # Of the mean squared length: what rounding leaves.
 _NOTHING = 1e-9
 
@@ -23,38 +23,30 @@ def use_idle_codes(model: Quantizer, items: WeightedRows) -> int:
     Returns:
         How many were moved.
     """
-    latent = _latent(model, items.embeddings)
-    return sum(
-        _use_level(model, level, latent, items.weights) for level in range(model.code_space.num_levels)
-    )
+    latent = left = in_chunks(model.latent, items.embeddings)
+    least = _NOTHING * np.average(np.square(latent).sum(axis=1))
+    moved = 0
+    for level, part in enumerate(model.quantizer.assignments):
+        entered = part.enter(tf.constant(left))
+        inputs = part.inputs(entered).numpy()
+        nearest_to = nearest_of(inputs)
+        codes = nearest_to(model.quantizer.codebook(level).numpy())
+        if of_level := _use_level(model, level, inputs, codes, items.weights, least):
+            moved += of_level
+            codes = nearest_to(model.quantizer.codebook(level).numpy())
+        left = entered.numpy() - model.quantizer.codebook(level).numpy()[codes]
+    return moved
 
 
-def _use_level(model: Quantizer, level: int, latent: np.ndarray, weights: np.ndarray) -> int:
-    size = model.code_space.codebook_sizes[level]
-    inputs, codes = _at_level(model, level, latent)
-    idle = np.flatnonzero(np.bincount(codes, minlength=size) == 0)
-    if not len(idle):
-        return 0
+def _use_level(
+    model: Quantizer, level: int, inputs: np.ndarray, codes: np.ndarray, weights: np.ndarray, least: float
+) -> int:
+    idle = np.flatnonzero(np.bincount(codes, minlength=model.code_space.codebook_sizes[level]) == 0)
     badness = weights * squared_gaps(inputs, model.quantizer.codebook(level).numpy(), codes)
     worst = np.argsort(-badness, kind="stable")[: len(idle)]
-    worst = worst[badness[worst] > _NOTHING * np.average(np.square(latent).sum(axis=1))]
+    worst = worst[badness[worst] > least]
     places = np.stack([np.full(len(worst), level), idle[: len(worst)]], axis=1)
     model.quantizer.codebooks.assign(
         tf.tensor_scatter_nd_update(model.quantizer.codebooks, places, inputs[worst])
     )
     return len(worst)
-
-
-def _latent(model: Quantizer, embeddings: np.ndarray) -> np.ndarray:
-    chunks = range(0, len(embeddings), _CHUNK)
-    return np.concatenate([model.latent(embeddings[i : i + _CHUNK]).numpy() for i in chunks])
-
-
-def _at_level(model: Quantizer, level: int, latent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a level holds against its codewords, and the codes."""
-    inputs, codes = [], []
-    for i in range(0, len(latent), _CHUNK):
-        quantized = model.quantizer(latent[i : i + _CHUNK])
-        inputs.append(quantized.inputs[level].numpy())
-        codes.append(quantized.codes[:, level].numpy())
-    return np.concatenate(inputs), np.concatenate(codes)

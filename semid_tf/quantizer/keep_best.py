@@ -10,10 +10,10 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.data.embedding_source import WeightedRows
+from semid_tf.quantizer.chunks import in_chunks
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.metrics import code_counts, normalized_mse
 
-_CHUNK = 4096
 _PATIENCE = 5
 _GraphFunction = Callable[[np.ndarray], tf.Tensor]
 
@@ -54,7 +54,7 @@ class KeepBest(tf_keras.callbacks.Callback):
             self.model.set_weights(self.best_weights)
 
     def _keep_if_better(self, epoch: int) -> float:
-        restored = _in_chunks(self._judge, self.judged.embeddings)
+        restored = in_chunks(self._judge, self.judged.embeddings)
         error = normalized_mse(self.judged.embeddings, restored, self.judged.weights)
         if error < self.best_error:
             self.best_error, self.best_epoch, self.best_weights = error, epoch, self.model.get_weights()
@@ -62,7 +62,7 @@ class KeepBest(tf_keras.callbacks.Callback):
 
     def code_counts(self) -> np.ndarray:
         """Judged items that have each code: int64 [num_levels, codebook_size]."""
-        codes = _in_chunks(self._over_embeddings(self.model.encode), self.judged.embeddings)
+        codes = in_chunks(self._over_embeddings(self.model.encode), self.judged.embeddings)
         return code_counts(codes, self.model.code_space)
 
     def _over_embeddings(self, function: Callable[[tf.Tensor], tf.Tensor]) -> _GraphFunction:
@@ -83,8 +83,3 @@ class KeepBest(tf_keras.callbacks.Callback):
 def weights_in(state: dict[str, np.ndarray]) -> list[np.ndarray]:
     """The best weights in a `KeepBest.state`, in the model's order."""
     return [state[f"weight_{i}"] for i in range(sum(key.startswith("weight_") for key in state))]
-
-
-def _in_chunks(function: _GraphFunction, rows: np.ndarray) -> np.ndarray:
-    chunks = range(0, len(rows), _CHUNK)
-    return np.concatenate([function(rows[i : i + _CHUNK]).numpy() for i in chunks])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import tensorflow as tf
 
 from semid_tf.config import RQVAEConfig
 from semid_tf.data.embedding_source import WeightedRows, taken
 from semid_tf.quantizer.assignment import EUCLIDEAN
+from semid_tf.quantizer.beam import squared_error
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.initialization import (
     principal_axes_of,
@@ -14,12 +16,12 @@ from semid_tf.quantizer.initialization import (
     standardization_for,
     standardization_of,
 )
-from semid_tf.quantizer.kmeans import nearest_of
 from semid_tf.quantizer.metrics import normalized_mse
 from semid_tf.quantizer.paths import fit_on_paths
 from semid_tf.quantizer.regularization import noise_for
 from semid_tf.quantizer.replicas import copy_from_first_replica
 from semid_tf.quantizer.rqvae import RQVAE
+from semid_tf.quantizer.search import greedy_codes, search_level
 from semid_tf.quantizer.survey import Survey
 
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 1000
@@ -81,7 +83,8 @@ def _fit(rows: WeightedRows, beam_width: int, config: RQVAEConfig) -> np.ndarray
 
 def _left(rows: WeightedRows, codebooks: np.ndarray, config: RQVAEConfig) -> float:
     """Weighted squared error of greedy Euclidean codes."""
-    left = rows.embeddings
-    for book, size in zip(codebooks, config.code_space.codebook_sizes, strict=True):
-        left = left - book[nearest_of(left)(book[:size])]
-    return float(np.average(np.square(left).sum(axis=1), weights=rows.weights))
+    sizes = config.code_space.codebook_sizes
+    levels = [search_level(tf.constant(book[:size])) for book, size in zip(codebooks, sizes, strict=True)]
+    latent = tf.constant(rows.embeddings)
+    errors = squared_error(latent, levels, greedy_codes(latent, levels))
+    return float(np.average(errors, weights=rows.weights))

@@ -32,22 +32,20 @@ def is_grpc(url: str) -> bool:
     return parts.scheme.startswith("grpc")
 
 
-def _credentials(url: str, ca_file: str) -> grpc.ChannelCredentials | None:
-    if urlsplit(url).scheme != "grpcs":
-        return None
-    return grpc.ssl_channel_credentials(Path(ca_file).read_bytes() if ca_file else None)
+def _channel(api: Any, url: str, ca_file: str) -> Any:
+    """A channel of `grpc` or `grpc.aio`."""
+    parts = urlsplit(url)
+    if parts.scheme != "grpcs":
+        return api.insecure_channel(parts.netloc, _UNLIMITED)
+    credentials = grpc.ssl_channel_credentials(Path(ca_file).read_bytes() if ca_file else None)
+    return api.secure_channel(parts.netloc, credentials, _UNLIMITED)
 
 
 class GrpcTransport:
     """One gRPC channel."""
 
     def __init__(self, url: str, ca_file: str) -> None:
-        target, credentials = urlsplit(url).netloc, _credentials(url, ca_file)
-        self._channel = (
-            grpc.secure_channel(target, credentials, _UNLIMITED)
-            if credentials
-            else grpc.insecure_channel(target, _UNLIMITED)
-        )
+        self._channel = _channel(grpc, url, ca_file)
 
     def send(self, wire: Wire, timeout_s: float) -> bytes:
         try:
@@ -63,12 +61,7 @@ class AsyncGrpcTransport:
     """One gRPC channel on the event loop."""
 
     def __init__(self, url: str, ca_file: str) -> None:
-        target, credentials = urlsplit(url).netloc, _credentials(url, ca_file)
-        self._channel = (
-            grpc.aio.secure_channel(target, credentials, _UNLIMITED)
-            if credentials
-            else grpc.aio.insecure_channel(target, _UNLIMITED)
-        )
+        self._channel = _channel(grpc.aio, url, ca_file)
 
     async def send(self, wire: Wire, timeout_s: float) -> bytes:
         try:
