@@ -1,0 +1,98 @@
+"""Trains a sequence model, keeps the epoch that foretells best, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from semid_tf.config import SequenceTraining
+from semid_tf.data import LeaveOneOut, Sequences, packed_batches
+from semid_tf.models import SequentialModel
+from semid_tf.progress import FiniteLoss, ProgressBar
+from semid_tf.training.best_epoch import BestEpoch
+from semid_tf.training.epoch_checkpoints import EpochCheckpoints
+
+
+def fit_sequential(
+    title: str,
+    model: SequentialModel,
+    split: LeaveOneOut,
+    num_items: int,
+    config: SequenceTraining,
+    checkpoints: str | Path | None = None,
+) -> BestEpoch:
+    """Trains a model from where it stands.
+
+    After each epoch it ranks the validation targets among all items not in their history; the weights with
+    the best NDCG@10 are kept, and training stops after `config.patience` epochs without a better one.
+
+    Args:
+        title: of the progress bar.
+        model: to train; see `SequentialModel`.
+        split: of the sequences.
+        num_items: of the catalogue.
+        config: see `SequenceTraining`.
+        checkpoints: folder for a checkpoint after each epoch. A fit of the same settings and data that finds
+            one there goes on from it, and ends with the weights, bit for bit, of one that was never stopped.
+
+    Raises:
+        TrainingError: the loss is no longer finite.
+        ProvenanceError: the checkpoint is of other settings or data.
+    """
+    batches = EpochBatches(split.train, config)
+    best = BestEpoch(split.validation, num_items, config.patience)
+    model.compile(_optimizer(config, batches.steps_per_epoch))
+    model.optimizer.build(model.trainable_variables)
+    saver = None if checkpoints is None else EpochCheckpoints(checkpoints, model, best, (config, *split.train))
+    batches.epoch = first = 0 if saver is None else saver.restore()
+    if not best.settled:
+        bar = ProgressBar(title, config.epochs, best.shown, first * batches.steps_per_epoch)
+        calls = [FiniteLoss(), best, *([] if saver is None else [saver]), bar]
+        model.fit(batches.dataset(), epochs=config.epochs, initial_epoch=first, verbose=0, callbacks=calls)
+    best.restore_best(model)
+    return best
+
+
+class EpochBatches:
+    """Packed batches of training sequences; every epoch has an order of its own, the same for the same seed.
+
+    Attributes:
+        epoch: the next one.
+        steps_per_epoch: about; rows fill differently in another order.
+    """
+
+    def __init__(self, sequences: Sequences, config: SequenceTraining) -> None:
+        self.sequences, self.config, self.epoch = sequences, config, 0
+        self.steps_per_epoch = sum(1 for _ in self._batches(0))
+
+    def _batches(self, epoch: int) -> Iterator[dict[str, np.ndarray]]:
+        config, random = self.config, np.random.default_rng([self.config.seed, epoch])
+        packed = packed_batches(
+            self.sequences, config.max_length, config.batch_rows, config.row_length, random
+        )
+        return (batch._asdict() for batch in packed)
+
+    def dataset(self) -> tf.data.Dataset:
+        """Batches as `SequentialModel` takes them; each pass is the next epoch."""
+        spec = tf.TensorSpec((self.config.batch_rows, self.config.row_length), tf.int32)
+        signature = {name: spec for name in ("items", "targets", "segments", "places")}
+        return tf.data.Dataset.from_generator(self._next_epoch, output_signature=signature).prefetch(2)
+
+    def _next_epoch(self) -> Iterator[dict[str, np.ndarray]]:
+        self.epoch += 1
+        return self._batches(self.epoch - 1)
+
+
+def _optimizer(config: SequenceTraining, steps_per_epoch: int) -> tf_keras.optimizers.Optimizer:
+    rate: Any = config.learning_rate
+    if config.decay:
+        steps, rising = steps_per_epoch * config.epochs, min(config.warm_up_steps, steps_per_epoch)
+        rate = tf_keras.optimizers.schedules.CosineDecay(
+            0.0, steps - rising, warmup_target=rate, warmup_steps=rising
+        )
+    return tf_keras.optimizers.Adam(rate)
