@@ -68,7 +68,7 @@ class LeaveOneOut(NamedTuple):
 
 
 def user_sequences(item_ids: np.ndarray, interactions: Interactions) -> Sequences:
-    """Sorts the events by user, time, position (where there is one) and row: ties keep the order of the table.
+    """Sorts the events by user, time, position (where there is one) and row: ties keep their order.
 
     Args:
         item_ids: object [num_items] of str, the item table's.

@@ -79,9 +79,7 @@ def _seen(targets: Targets, rows: np.ndarray, num_items: int) -> np.ndarray:
     return seen
 
 
-def draw_unseen(
-    sequences: Sequences, users: np.ndarray, num_items: int, count: int, seed: int
-) -> np.ndarray:
+def draw_unseen(sequences: Sequences, users: np.ndarray, num_items: int, count: int, seed: int) -> np.ndarray:
     """For each user `count` different items that he never touched, drawn uniformly: int32 [n, count].
 
     Args:

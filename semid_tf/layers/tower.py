@@ -89,7 +89,8 @@ class ContentToken(tf_keras.layers.Layer):
     @classmethod
     def of(cls, embeddings: np.ndarray, encoder: tf_keras.layers.Layer) -> ContentToken:
         """A token over known content, float [num_items, embedding_dim]."""
-        token = cls(*embeddings.shape, encoder)
+        num_items, embedding_dim = embeddings.shape
+        token = cls(num_items, embedding_dim, encoder)
         token.build(None)
         token.set_content(embeddings)
         return token
@@ -148,7 +149,9 @@ class ItemTower(tf_keras.layers.Layer):
         merge: `concatenated`, as Lin et al. 2025 unify Semantic ID and ID, or `summed`.
     """
 
-    def __init__(self, tokens: Sequence[tf_keras.layers.Layer], merge: str = CONCATENATED, **kwargs: Any) -> None:
+    def __init__(
+        self, tokens: Sequence[tf_keras.layers.Layer], merge: str = CONCATENATED, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.tokens, self.merge = list(tokens), merge
 

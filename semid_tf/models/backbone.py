@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -66,7 +67,9 @@ class Backbone(tf_keras.layers.Layer):
 
     def build(self, input_shape: tf.TensorShape) -> None:
         dim, blocks = input_shape[-1], range(len(self.mixers))
-        self.place = self.add_weight(name="place", shape=(self.max_length + 1, dim), initializer=normal(self.seed))
+        self.place = self.add_weight(
+            name="place", shape=(self.max_length + 1, dim), initializer=normal(self.seed)
+        )
         self.drops = [CountedDropout(self.dropout, self.seed * 1000 + i) for i in range(2 * len(blocks) + 1)]
         norms = 2 * len(blocks) if self.net_dim else len(blocks)
         self.norms = [tf_keras.layers.LayerNormalization(epsilon=1e-12) for _ in range(norms + 1)]
@@ -78,15 +81,22 @@ class Backbone(tf_keras.layers.Layer):
         if not self.norm_first:
             x = next(norms)(x)
         x = next(drops)(x, training=training)
-        for block, mixer in enumerate(self.mixers):
-            parts = [lambda y, mixer=mixer: mixer(y, places, training=training), *self.nets[block : block + 1]]
-            for part in parts:
-                norm, drop = next(norms), next(drops)
-                if self.norm_first:
-                    x += drop(part(norm(x)), training=training)
-                else:
-                    x = norm(x + drop(part(x), training=training))
+        for part in self._parts(places, training):
+            norm, drop = next(norms), next(drops)
+            if self.norm_first:
+                x += drop(part(norm(x)), training=training)
+            else:
+                x = norm(x + drop(part(x), training=training))
         return next(norms)(x) if self.norm_first else x
+
+    def _parts(self, places: Places, training: bool) -> list[Callable[[tf.Tensor], tf.Tensor]]:
+        """Mixers, each followed by its net where there are nets."""
+        mixers: list[Callable[[tf.Tensor], tf.Tensor]] = [
+            partial(mixer, places=places, training=training) for mixer in self.mixers
+        ]
+        if not self.nets:
+            return mixers
+        return [part for block in zip(mixers, self.nets, strict=True) for part in block]
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -66,7 +66,12 @@ class FrequencyMixer(tf_keras.layers.Layer):
     """
 
     def __init__(
-        self, attention: tf_keras.layers.Layer, window: int = 5, share: float = 0.7, seed: int = 0, **kwargs: Any
+        self,
+        attention: tf_keras.layers.Layer,
+        window: int = 5,
+        share: float = 0.7,
+        seed: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.attention, self.window, self.share, self.seed = attention, window, share, seed
@@ -110,7 +115,9 @@ class GatedAttention(tf_keras.layers.Layer):
         seed: fixes the start.
     """
 
-    def __init__(self, num_heads: int, width: int, max_length: int = 50, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self, num_heads: int, width: int, max_length: int = 50, seed: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.num_heads, self.width, self.max_length, self.seed = num_heads, width, max_length, seed
 
@@ -118,7 +125,9 @@ class GatedAttention(tf_keras.layers.Layer):
         self.heads = _heads(4, self.num_heads, self.width, normal(self.seed))
         self.out = _joined(input_shape[-1], normal(self.seed + 1))
         self.norm = tf_keras.layers.LayerNormalization(epsilon=1e-6)
-        self.bias = self.add_weight(name="bias", shape=(self.max_length + 1,), initializer=normal(self.seed + 2))
+        self.bias = self.add_weight(
+            name="bias", shape=(self.max_length + 1,), initializer=normal(self.seed + 2)
+        )
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor, places: Places, training: bool = False) -> tf.Tensor:

@@ -63,7 +63,7 @@ class FullSoftmax(SequenceLoss):
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
 class SampledSoftmax(SequenceLoss):
-    """Cross-entropy against items drawn by popularity and shared by the batch, each logit less log of its odds.
+    """Cross-entropy against items drawn by popularity for the whole batch, each logit less log of its odds.
 
     The correction makes it an estimate of the full softmax (Bengio and Senecal 2008; Yi et al. 2019): without
     it popular items would be pushed down.

@@ -55,7 +55,7 @@ class SequentialModel(tfrs.Model):
         return self.of_vectors(vectors, histories > 0)
 
     def of_vectors(self, vectors: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-        """What histories of item vectors say: float32 [b, p, dim] and bool [b, p], latest last -> [b, dim]."""
+        """What vectors of histories say: float32 [b, p, dim] and bool [b, p], latest last -> [b, dim]."""
         length = tf.shape(known)[1]
         places = tf.broadcast_to(tf.range(length, 0, -1), tf.shape(known))
         return self.state(vectors, Places(tf.cast(known, tf.int32), places))[:, -1]
@@ -64,7 +64,9 @@ class SequentialModel(tfrs.Model):
         asked = inputs["targets"] > 0
         targets = tf.boolean_mask(inputs["targets"], asked)
         others = self.sequence_loss.others(targets)
-        events, target, other = self._candidates((tf.reshape(inputs["items"], [-1]), targets, others), training)
+        events, target, other = self._candidates(
+            (tf.reshape(inputs["items"], [-1]), targets, others), training
+        )
         vectors = tf.reshape(events.vectors, tf.concat([tf.shape(asked), [-1]], axis=0))
         vectors = tf.ensure_shape(vectors, (*asked.shape, events.vectors.shape[-1]))
         hidden = self.state(vectors, Places(inputs["segments"], inputs["places"]), training)

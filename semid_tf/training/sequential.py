@@ -48,7 +48,9 @@ def fit_sequential(
     best = BestEpoch(split.validation, num_items, config.patience)
     model.compile(_optimizer(config, batches.steps_per_epoch))
     model.optimizer.build(model.trainable_variables)
-    saver = None if checkpoints is None else EpochCheckpoints(checkpoints, model, best, (config, *split.train))
+    saver = (
+        None if checkpoints is None else EpochCheckpoints(checkpoints, model, best, (config, *split.train))
+    )
     batches.epoch = first = 0 if saver is None else saver.restore()
     if not best.settled:
         bar = ProgressBar(title, config.epochs, best.shown, first * batches.steps_per_epoch)
