@@ -380,7 +380,8 @@ class SequenceTraining:
         max_length: events of a history that are looked at.
         batch_rows, row_length: of a batch of packed sequences; 28 rows of 64 hold about 256 users of nine
             events.
-        seed: fixes the order.
+        validation_users: epochs are judged on at most so many users, drawn at random.
+        seed: fixes the order and that draw.
     """
 
     epochs: int = 200
@@ -391,10 +392,11 @@ class SequenceTraining:
     max_length: int = 50
     batch_rows: int = 28
     row_length: int = 64
+    validation_users: int = 5000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "epochs", "patience", "max_length", "batch_rows")
+        _at_least(self, 1, "epochs", "patience", "max_length", "batch_rows", "validation_users")
         _at_least(self, 0, "learning_rate", "warm_up_steps", "seed")
         if self.row_length < self.max_length:
             raise ConfigError(

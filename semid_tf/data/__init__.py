@@ -9,7 +9,7 @@ from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, Wei
 from semid_tf.data.examples import Examples, Splits, ranking_examples
 from semid_tf.data.histories import histories
 from semid_tf.data.negatives import Negatives, draw_negatives
-from semid_tf.data.packing import PackedBatch, packed_batches
+from semid_tf.data.packing import PackedRows, packed
 from semid_tf.data.parquet import matching_files
 from semid_tf.data.sequences import LeaveOneOut, Sequences, Targets, leave_one_out, user_sequences
 from semid_tf.data.splits import split_time, time_windows
@@ -39,7 +39,7 @@ __all__ = [
     "Items",
     "LeaveOneOut",
     "Negatives",
-    "PackedBatch",
+    "PackedRows",
     "ParquetEmbeddings",
     "Sequences",
     "Splits",
@@ -57,7 +57,7 @@ __all__ = [
     "items_from_table",
     "leave_one_out",
     "matching_files",
-    "packed_batches",
+    "packed",
     "ranking_examples",
     "read_interactions",
     "read_items",

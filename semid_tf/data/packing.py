@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from semid_tf.data.sequences import Sequences
 
 
-class PackedBatch(NamedTuple):
+class PackedRows(NamedTuple):
     """Rows of sequences; all int32 [rows, row_length], 0 = padding.
 
     Attributes:
@@ -25,25 +24,27 @@ class PackedBatch(NamedTuple):
     segments: np.ndarray
     places: np.ndarray
 
+    def batches(self, count: int) -> list[PackedRows]:
+        """The rows in `count` batches of nearly equal size."""
+        split = [np.array_split(part, count) for part in self]
+        return [PackedRows(*batch) for batch in zip(*split, strict=True)]
 
-def packed_batches(
-    sequences: Sequences, max_length: int, rows: int, row_length: int, random: np.random.Generator
-) -> Iterator[PackedBatch]:
-    """One pass over all users in random order; every event but the first of a user is once a target.
+
+def packed(sequences: Sequences, max_length: int, row_length: int, random: np.random.Generator) -> PackedRows:
+    """All users in random order; every event but the first of a user is once a target.
 
     Of a sequence the latest `max_length` inputs are taken. Users with fewer than two events teach nothing.
 
     Args:
         sequences: to learn from.
         max_length: inputs of a sequence, at most `row_length`.
-        rows: of a batch; the last batch is filled up with empty rows.
         row_length: of a row.
         random: draws the order.
     """
     users = random.permutation(np.flatnonzero(sequences.lengths >= 2))
     lengths = np.minimum(sequences.lengths[users] - 1, max_length)
     row, column = _places(lengths, row_length)
-    num_rows = -(-int(row[-1] + 1) // rows) * rows if len(users) else 0
+    num_rows = int(row[-1]) + 1 if len(users) else 0
     event = np.repeat(sequences.starts[users + 1] - 1 - lengths, lengths) + _counted(lengths)
     into = np.repeat(row, lengths), np.repeat(column, lengths) + _counted(lengths)
     segment = np.arange(len(users)) - np.searchsorted(row, row) + 1
@@ -53,11 +54,10 @@ def packed_batches(
         np.repeat(segment, lengths),
         np.repeat(lengths, lengths) - _counted(lengths),
     )
-    packed = np.zeros((len(parts), num_rows, row_length), np.int32)
+    rows = np.zeros((len(parts), num_rows, row_length), np.int32)
     for place, part in enumerate(parts):
-        packed[place][into] = part
-    for start in range(0, num_rows, rows):
-        yield PackedBatch(*packed[:, start : start + rows])
+        rows[place][into] = part
+    return PackedRows(*rows)
 
 
 def _places(lengths: np.ndarray, row_length: int) -> tuple[np.ndarray, np.ndarray]:

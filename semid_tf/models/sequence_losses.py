@@ -40,25 +40,27 @@ class SequenceLoss(tf_keras.layers.Layer):
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
 class FullSoftmax(SequenceLoss):
-    """Cross-entropy over the whole catalogue.
+    """Cross-entropy over the whole catalogue, or over the items that training knows.
 
     Args:
-        num_items: of the catalogue.
+        items: int [m], item indices in ascending order, such as `np.arange(1, num_items + 1)`; every
+            target is one of them. An item left out is not pushed down for never being chosen.
     """
 
-    def __init__(self, num_items: int, **kwargs: Any) -> None:
+    def __init__(self, items: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.num_items = num_items
+        self.items = np.asarray(items, np.int32)
 
     def others(self, targets: tf.Tensor) -> tf.Tensor:
-        return tf.range(1, self.num_items + 1)
+        return tf.constant(self.items)
 
     def call(self, hidden: tf.Tensor, target: Candidates, other: Candidates) -> tf.Tensor:
         logits = tf.matmul(hidden, other.vectors, transpose_b=True)
-        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(target.items - 1, logits))
+        places = tf.searchsorted(other.items, target.items)
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(places, logits))
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"num_items": self.num_items}
+        return super().get_config() | {"items": self.items.tolist()}
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -123,20 +125,21 @@ class BinaryCrossEntropy(SequenceLoss):
     """The target against one item drawn uniformly, as in SASRec and Lin et al. 2025.
 
     Args:
-        num_items: of the catalogue.
+        items: int [m], item indices to draw from.
         seed: fixes the draws.
     """
 
-    def __init__(self, num_items: int, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(self, items: Any, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.num_items, self.seed = num_items, seed
+        self.items, self.seed = np.asarray(items, np.int32), seed
         self.calls = self.add_weight(
             name="calls", shape=(), dtype=tf.int32, initializer="zeros", trainable=False
         )
 
     def others(self, targets: tf.Tensor) -> tf.Tensor:
         seed = (self.seed, self.calls.assign_add(1))
-        return tf.random.stateless_uniform(tf.shape(targets), seed, 1, self.num_items + 1, tf.int32)
+        drawn = tf.random.stateless_uniform(tf.shape(targets), seed, 0, len(self.items), tf.int32)
+        return tf.gather(tf.constant(self.items), drawn)
 
     def call(self, hidden: tf.Tensor, target: Candidates, other: Candidates) -> tf.Tensor:
         liked, not_chosen = (tf.reduce_sum(hidden * part.vectors, axis=1) for part in (target, other))
@@ -145,4 +148,4 @@ class BinaryCrossEntropy(SequenceLoss):
         return tf.math.divide_no_nan(tf.reduce_sum(losses * told_apart), tf.reduce_sum(told_apart))
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"num_items": self.num_items, "seed": self.seed}
+        return super().get_config() | {"items": self.items.tolist(), "seed": self.seed}

@@ -18,7 +18,7 @@ class SequentialModel(tfrs.Model):
     """Foretells a user's next item from his last ones.
 
     An item's vector is input and output: what the backbone makes of a history is held against the vectors of
-    all items by inner product. Trains on batches of packed rows (see `packed_batches`), `{"items", "targets",
+    all items by inner product. Trains on batches of packed rows (see `packed`), `{"items", "targets",
     "segments", "places"}`, int32 [rows, row_length] each; the loss is that of `loss` plus those of the
     tower's tokens.
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.config import SequenceTraining
-from semid_tf.data import LeaveOneOut, Sequences, packed_batches
+from semid_tf.data import LeaveOneOut, PackedRows, Sequences, Targets, packed
 from semid_tf.models import SequentialModel
 from semid_tf.progress import FiniteLoss, ProgressBar
 from semid_tf.training.best_epoch import BestEpoch
@@ -28,7 +28,7 @@ def fit_sequential(
 ) -> BestEpoch:
     """Trains a model from where it stands.
 
-    After each epoch it ranks the validation targets among all items not in their history; the weights with
+    After each epoch it ranks validation targets among all items not in their history; the weights with
     the best NDCG@10 are kept, and training stops after `config.patience` epochs without a better one.
 
     Args:
@@ -45,7 +45,7 @@ def fit_sequential(
         ProvenanceError: the checkpoint is of other settings or data.
     """
     batches = EpochBatches(split.train, config)
-    best = BestEpoch(split.validation, num_items, config.patience)
+    best = BestEpoch(_some(split.validation, config), num_items, config.patience)
     model.compile(_optimizer(config, batches.steps_per_epoch))
     model.optimizer.build(model.trainable_variables)
     saver = (
@@ -65,29 +65,31 @@ class EpochBatches:
 
     Attributes:
         epoch: the next one.
-        steps_per_epoch: about; rows fill differently in another order.
+        steps_per_epoch: the same for each.
     """
 
     def __init__(self, sequences: Sequences, config: SequenceTraining) -> None:
         self.sequences, self.config, self.epoch = sequences, config, 0
-        self.steps_per_epoch = sum(1 for _ in self._batches(0))
+        self.steps_per_epoch = -(-len(self._rows(0).items) // config.batch_rows)
 
-    def _batches(self, epoch: int) -> Iterator[dict[str, np.ndarray]]:
+    def _rows(self, epoch: int) -> PackedRows:
         config, random = self.config, np.random.default_rng([self.config.seed, epoch])
-        packed = packed_batches(
-            self.sequences, config.max_length, config.batch_rows, config.row_length, random
-        )
-        return (batch._asdict() for batch in packed)
+        return packed(self.sequences, config.max_length, config.row_length, random)
 
     def dataset(self) -> tf.data.Dataset:
         """Batches as `SequentialModel` takes them; each pass is the next epoch."""
-        spec = tf.TensorSpec((self.config.batch_rows, self.config.row_length), tf.int32)
-        signature = {name: spec for name in ("items", "targets", "segments", "places")}
+        spec = tf.TensorSpec((None, self.config.row_length), tf.int32)
+        signature = {name: spec for name in PackedRows._fields}
         return tf.data.Dataset.from_generator(self._next_epoch, output_signature=signature).prefetch(2)
 
     def _next_epoch(self) -> Iterator[dict[str, np.ndarray]]:
         self.epoch += 1
-        return self._batches(self.epoch - 1)
+        return (batch._asdict() for batch in self._rows(self.epoch - 1).batches(self.steps_per_epoch))
+
+
+def _some(targets: Targets, config: SequenceTraining) -> Targets:
+    count = min(config.validation_users, len(targets.items))
+    return targets.take(np.random.default_rng(config.seed).permutation(len(targets.items))[:count])
 
 
 def _optimizer(config: SequenceTraining, steps_per_epoch: int) -> tf_keras.optimizers.Optimizer:
