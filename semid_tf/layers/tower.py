@@ -52,6 +52,10 @@ class IdToken(tf_keras.layers.Layer):
             shown *= tf.cast(tf.random.stateless_uniform(tf.shape(items), seed) >= self.dropout, tf.float32)
         return tf.gather(self.table, items) * shown[:, None]
 
+    def of_content(self, embeddings: tf.Tensor) -> tf.Tensor:
+        """Of an item that is known by content alone there is nothing: zeros, float32 [n, dim]."""
+        return tf.zeros((tf.shape(embeddings)[0], self.dim))
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "num_items": self.num_items,
@@ -101,6 +105,10 @@ class ContentToken(tf_keras.layers.Layer):
 
     def call(self, items: tf.Tensor, weights: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.encoder(tf.gather(self.content, items), weights, training=training)
+
+    def of_content(self, embeddings: tf.Tensor) -> tf.Tensor:
+        """Of an item that is known by content alone, float32 [n, embedding_dim]: float32 [n, dim]."""
+        return self.encoder(embeddings, tf.ones(tf.shape(embeddings)[:1]))
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -166,9 +174,15 @@ class ItemTower(tf_keras.layers.Layer):
         """
         known = tf.cast(items > 0, tf.float32)
         weights = known if weights is None else known * weights
-        vectors = [token(items, weights, training=training) for token in self.tokens]
-        merged = tf.add_n(vectors) if self.merge == SUMMED else tf.concat(vectors, axis=-1)
-        return merged * known[:, None]
+        vectors = self._merged([token(items, weights, training=training) for token in self.tokens])
+        return vectors * known[:, None]
+
+    def of_content(self, embeddings: tf.Tensor) -> tf.Tensor:
+        """Vectors of items that training never saw, from content float32 [n, embedding_dim] alone."""
+        return self._merged([token.of_content(embeddings) for token in self.tokens])
+
+    def _merged(self, vectors: list[tf.Tensor]) -> tf.Tensor:
+        return tf.add_n(vectors) if self.merge == SUMMED else tf.concat(vectors, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         tokens = [tf_keras.saving.serialize_keras_object(token) for token in self.tokens]

@@ -3,6 +3,7 @@
 from semid_tf.models.backbone import Backbone, Places
 from semid_tf.models.history import HistoryAttention, User
 from semid_tf.models.mixers import FrequencyMixer, GatedAttention, SelfAttention
+from semid_tf.models.next_items import NextItems, TopItems
 from semid_tf.models.ranker import Ranker
 from semid_tf.models.sequence_losses import BinaryCrossEntropy, FullSoftmax, SampledSoftmax, SequenceLoss
 from semid_tf.models.sequential import SequentialModel
@@ -14,11 +15,13 @@ __all__ = [
     "FullSoftmax",
     "GatedAttention",
     "HistoryAttention",
+    "NextItems",
     "Places",
     "Ranker",
     "SampledSoftmax",
     "SelfAttention",
     "SequenceLoss",
     "SequentialModel",
+    "TopItems",
     "User",
 ]

@@ -65,10 +65,11 @@ class FullSoftmax(SequenceLoss):
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
 class SampledSoftmax(SequenceLoss):
-    """Cross-entropy against items drawn by popularity for the whole batch, each logit less log of its odds.
+    """Cross-entropy against items drawn by popularity for the whole batch, each less log of its draws.
 
-    The correction makes it an estimate of the full softmax (Bengio and Senecal 2008; Yi et al. 2019): without
-    it popular items would be pushed down.
+    Taking the log of the expected number of draws from each logit makes it an estimate of the full softmax
+    (Bengio and Senecal 2008): without it popular items would be pushed down. A draw of the target itself
+    does not count.
 
     Args:
         counts: how often each item is trained on, [num_items]; an item of count 0 is never drawn.
@@ -103,13 +104,11 @@ class SampledSoftmax(SequenceLoss):
         return tf.minimum(places, len(self.counts) - 1) + 1
 
     def call(self, hidden: tf.Tensor, target: Candidates, other: Candidates) -> tf.Tensor:
-        own = tf.reduce_sum(hidden * target.vectors, axis=1) - self._correction(target.items)
-        logits = tf.matmul(hidden, other.vectors, transpose_b=True) - self._correction(other.items)
+        own = tf.reduce_sum(hidden * target.vectors, axis=1)
+        expected = tf.gather(self._log_odds, other.items) + tf.math.log(float(self.num_samples))
+        logits = tf.matmul(hidden, other.vectors, transpose_b=True) - expected
         logits = tf.where(target.items[:, None] == other.items[None, :], _NEVER, logits)
         return tf.reduce_mean(tf.reduce_logsumexp(tf.concat([own[:, None], logits], 1), axis=1) - own)
-
-    def _correction(self, items: tf.Tensor) -> tf.Tensor:
-        return tf.gather(self._log_odds, items) + tf.math.log(float(self.num_samples))
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -56,7 +56,7 @@ class EpochCheckpoints(tf_keras.callbacks.Callback):
         self, folder: str | Path, model: SequentialModel, best: BestEpoch, origin: tuple[Any, ...]
     ) -> None:
         super().__init__()
-        state = _State(fingerprint(json.dumps(model.get_config(), default=str), *origin), best)
+        state = _State(fingerprint(_nameless(model.get_config()), *model.get_weights(), *origin), best)
         checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, state=state)
         self.manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1)
         self.best = best
@@ -68,3 +68,10 @@ class EpochCheckpoints(tf_keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.manager.save(epoch)
+
+
+def _nameless(config: Any) -> Any:
+    """A config without the names of layers, which count how many were made before."""
+    if isinstance(config, dict):
+        return {key: _nameless(value) for key, value in config.items() if key != "name"}
+    return [_nameless(value) for value in config] if isinstance(config, list) else config

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def fit_sequential(
     num_items: int,
     config: SequenceTraining,
     checkpoints: str | Path | None = None,
+    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
 ) -> BestEpoch:
     """Trains a model from where it stands.
 
@@ -39,23 +41,28 @@ def fit_sequential(
         config: see `SequenceTraining`.
         checkpoints: folder for a checkpoint after each epoch. A fit of the same settings and data that finds
             one there goes on from it, and ends with the weights, bit for bit, of one that was never stopped.
+        callbacks: called after the fit's own.
 
     Raises:
         TrainingError: the loss is no longer finite.
         ProvenanceError: the checkpoint is of other settings or data.
     """
     batches = EpochBatches(split.train, config)
+    steps = batches.steps_per_epoch
     best = BestEpoch(_some(split.validation, config), num_items, config.patience)
-    model.compile(_optimizer(config, batches.steps_per_epoch))
+    model.compile(_optimizer(config, steps))
     model.optimizer.build(model.trainable_variables)
     saver = (
         None if checkpoints is None else EpochCheckpoints(checkpoints, model, best, (config, *split.train))
     )
-    batches.epoch = first = 0 if saver is None else saver.restore()
+    first = 0 if saver is None else saver.restore()
     if not best.settled:
-        bar = ProgressBar(title, config.epochs, best.shown, first * batches.steps_per_epoch)
-        calls = [FiniteLoss(), best, *([] if saver is None else [saver]), bar]
-        model.fit(batches.dataset(), epochs=config.epochs, initial_epoch=first, verbose=0, callbacks=calls)
+        bar = ProgressBar(title, config.epochs, best.shown, first * steps)
+        calls = [FiniteLoss(), best, *([] if saver is None else [saver]), bar, *callbacks]
+        data = batches.dataset(first)
+        model.fit(
+            data, epochs=config.epochs, initial_epoch=first, steps_per_epoch=steps, verbose=0, callbacks=calls
+        )
     best.restore_best(model)
     return best
 
@@ -64,27 +71,29 @@ class EpochBatches:
     """Packed batches of training sequences; every epoch has an order of its own, the same for the same seed.
 
     Attributes:
-        epoch: the next one.
         steps_per_epoch: the same for each.
     """
 
     def __init__(self, sequences: Sequences, config: SequenceTraining) -> None:
-        self.sequences, self.config, self.epoch = sequences, config, 0
+        self.sequences, self.config = sequences, config
         self.steps_per_epoch = -(-len(self._rows(0).items) // config.batch_rows)
 
     def _rows(self, epoch: int) -> PackedRows:
-        config, random = self.config, np.random.default_rng([self.config.seed, epoch])
-        return packed(self.sequences, config.max_length, config.row_length, random)
+        random = np.random.default_rng([self.config.seed, epoch])
+        return packed(self.sequences, self.config.max_length, self.config.row_length, random)
 
-    def dataset(self) -> tf.data.Dataset:
-        """Batches as `SequentialModel` takes them; each pass is the next epoch."""
+    def dataset(self, first_epoch: int) -> tf.data.Dataset:
+        """Batches as `SequentialModel` takes them, epoch after epoch without end."""
         spec = tf.TensorSpec((None, self.config.row_length), tf.int32)
         signature = {name: spec for name in PackedRows._fields}
-        return tf.data.Dataset.from_generator(self._next_epoch, output_signature=signature).prefetch(2)
+        return tf.data.Dataset.from_generator(
+            lambda: self._batches(first_epoch), output_signature=signature
+        ).prefetch(2)
 
-    def _next_epoch(self) -> Iterator[dict[str, np.ndarray]]:
-        self.epoch += 1
-        return (batch._asdict() for batch in self._rows(self.epoch - 1).batches(self.steps_per_epoch))
+    def _batches(self, first_epoch: int) -> Iterator[dict[str, np.ndarray]]:
+        for epoch in itertools.count(first_epoch):
+            for batch in self._rows(epoch).batches(self.steps_per_epoch):
+                yield batch._asdict()
 
 
 def _some(targets: Targets, config: SequenceTraining) -> Targets:
