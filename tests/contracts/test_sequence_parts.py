@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,14 @@ def made(request: pytest.FixtureRequest) -> sid.SequentialModel:
     return model(*VARIANTS[request.param], unified_tower())
 
 
+def settings(config: Any) -> Any:
+    """A config as JSON has it, without names and shapes, which Keras gives."""
+    if isinstance(config, dict):
+        kept = config.keys() - {"name", "build_config"}
+        return {key: settings(config[key]) for key in kept}
+    return [settings(value) for value in config] if isinstance(config, list | tuple) else config
+
+
 def loss_of(made: sid.SequentialModel) -> float:
     return float(made.compute_loss({name: tf.constant(part) for name, part in packed_batch().items()}))
 
@@ -44,9 +53,7 @@ def test_config_round_trip(made: sid.SequentialModel) -> None:
     again = sid.SequentialModel.from_config(config)
     again.set_weights(made.get_weights())
     np.testing.assert_allclose(again(HISTORIES), made(HISTORIES), atol=1e-5)
-    if not isinstance(made.sequence_loss, sid.FullSoftmax):
-        again.sequence_loss.calls.assign(made.sequence_loss.calls)
-    assert json.dumps(again.get_config()) == json.dumps(made.get_config())
+    assert settings(again.get_config()) == settings(config)
 
 
 def test_one_config_gives_one_start(made: sid.SequentialModel) -> None:
