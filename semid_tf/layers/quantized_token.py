@@ -115,10 +115,13 @@ class QuantizedToken(tf_keras.layers.Layer):
     def _loss(
         self, embedding: tf.Tensor, vectors: tf.Tensor, quantized: Quantized, weights: tf.Tensor
     ) -> tf.Tensor:
-        restored = tf.reduce_sum(tf.math.squared_difference(self.decoder(vectors), embedding), axis=-1)
+        rows = tf.where(weights > 0)[:, 0]  # the decoder costs as much as the encoder: not for weight 0
+        restored, original = self.decoder(tf.gather(vectors, rows)), tf.gather(embedding, rows)
+        error = tf.reduce_sum(tf.math.squared_difference(restored, original), axis=-1)
         gaps = tf.math.squared_difference(quantized.inputs, tf.stop_gradient(quantized.codewords))
-        commitment = tf.reduce_sum(tf.reduce_mean(gaps, axis=-1), axis=0)
-        losses = self.reconstruction_weight * restored + self.commitment_weight * commitment
+        commitment = tf.gather(tf.reduce_sum(tf.reduce_mean(gaps, axis=-1), axis=0), rows)
+        losses = self.reconstruction_weight * error + self.commitment_weight * commitment
+        weights = tf.gather(weights, rows)
         return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
 
     def _move_codebooks(self, quantized: Quantized, weights: tf.Tensor) -> None:
