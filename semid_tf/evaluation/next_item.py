@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from semid_tf.data.sequences import Sequences, Targets
 from semid_tf.evaluation.ranking import ranks_of
-from semid_tf.models import SequentialModel
+from semid_tf.models import SequenceScorer
 
 _BATCH = 512
 _STEP = 8  # lengths are rounded up to a multiple, so that few shapes are traced
@@ -31,7 +31,7 @@ class NextItemRanks(NamedTuple):
 
 
 def next_item_ranks(
-    model: SequentialModel, targets: Targets, num_items: int, negatives: np.ndarray | None = None
+    model: SequenceScorer, targets: Targets, num_items: int, negatives: np.ndarray | None = None
 ) -> NextItemRanks:
     """Ranks all targets.
 
@@ -53,11 +53,11 @@ def next_item_ranks(
 
 
 def scored_batches(
-    model: SequentialModel, targets: Targets, num_items: int
+    model: SequenceScorer, targets: Targets, num_items: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Rows of targets and scores of all items for them, float32 [b, num_items]; short histories first."""
     vectors = model.vectors(tf.range(num_items + 1))
-    longest, lengths = model.backbone.max_length, targets.histories.lengths[targets.users]
+    longest, lengths = model.max_length, targets.histories.lengths[targets.users]
     order = np.argsort(lengths, kind="stable")
     for start in range(0, len(order), _BATCH):
         rows = order[start : start + _BATCH]
@@ -67,7 +67,7 @@ def scored_batches(
 
 
 @tf.function(reduce_retracing=True)
-def _scores(model: SequentialModel, histories: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+def _scores(model: SequenceScorer, histories: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
     state = model.of_vectors(tf.gather(vectors, histories), histories > 0)
     return tf.matmul(state, vectors[1:], transpose_b=True)
 

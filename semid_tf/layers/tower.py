@@ -90,6 +90,11 @@ class ContentToken(tf_keras.layers.Layer):
         )
         super().build(input_shape)
 
+    @property
+    def dim(self) -> int:
+        """Of the token."""
+        return self.encoder.dim
+
     @classmethod
     def of(cls, embeddings: np.ndarray, encoder: tf_keras.layers.Layer) -> ContentToken:
         """A token over known content, float [num_items, embedding_dim]."""
@@ -162,6 +167,12 @@ class ItemTower(tf_keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.tokens, self.merge = list(tokens), merge
+
+    @property
+    def dim(self) -> int:
+        """Of the vectors."""
+        dims = [token.dim for token in self.tokens]
+        return dims[0] if self.merge == SUMMED else sum(dims)
 
     def call(self, items: tf.Tensor, weights: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """Vectors of items.

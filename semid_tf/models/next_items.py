@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from semid_tf.errors import DataError
-from semid_tf.models.sequential import SequentialModel
+from semid_tf.models.sequence_scorer import SequenceScorer
 
 _NEVER = -1e9
 
@@ -29,12 +29,12 @@ class NextItems(tf.Module):
         vectors: float32 [num_items + 1, dim]; row 0 is padding. See `of`.
     """
 
-    def __init__(self, model: SequentialModel, vectors: tf.Tensor) -> None:
+    def __init__(self, model: SequenceScorer, vectors: tf.Tensor) -> None:
         super().__init__()
         self.model, self.vectors = model, tf.Variable(vectors, trainable=False, name="vectors")
 
     @classmethod
-    def of(cls, model: SequentialModel, num_items: int) -> NextItems:
+    def of(cls, model: SequenceScorer, num_items: int) -> NextItems:
         """The items that the model knows."""
         return cls(model, model.vectors(tf.range(num_items + 1)))
 
@@ -48,7 +48,7 @@ class NextItems(tf.Module):
 
         They get the item indices num_items + 1 to num_items + n.
         """
-        new = self.model.tower.of_content(tf.constant(embeddings, tf.float32))
+        new = self.model.of_content(tf.constant(embeddings, tf.float32))
         return NextItems(self.model, tf.concat([self.vectors, new], axis=0))
 
     def states(self, histories: tf.Tensor) -> tf.Tensor:
@@ -56,7 +56,7 @@ class NextItems(tf.Module):
 
         The latest `max_length` items of a history are looked at.
         """
-        latest = _compact(histories)[:, -self.model.backbone.max_length :]
+        latest = _compact(histories)[:, -self.model.max_length :]
         return self.model.of_vectors(tf.gather(self.vectors, latest), latest > 0)
 
     def top(self, histories: tf.Tensor, k: int) -> TopItems:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 import tf_keras
 
 from semid_tf.layers import ItemTower
 from semid_tf.models.backbone import Backbone, Places
 from semid_tf.models.sequence_losses import Candidates, SequenceLoss
+from semid_tf.models.sequence_scorer import SequenceScorer
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
-class SequentialModel(tfrs.Model):
+class SequentialModel(SequenceScorer):
     """Foretells a user's next item from his last ones.
 
     An item's vector is input and output: what the backbone makes of a history is held against the vectors of
@@ -36,26 +36,25 @@ class SequentialModel(tfrs.Model):
         self.tower, self.backbone, self.sequence_loss, self.scale = tower, backbone, loss, scale
         self(tf.zeros((1, 1), tf.int32))
 
+    @property
+    def max_length(self) -> int:
+        return self.backbone.max_length
+
+    @property
+    def dim(self) -> int:
+        return self.tower.dim
+
     def vectors(self, items: tf.Tensor) -> tf.Tensor:
-        """Vectors of items, int32 [n]: float32 [n, dim]."""
         return self.tower(items)
+
+    def of_content(self, embeddings: tf.Tensor) -> tf.Tensor:
+        return self.tower.of_content(embeddings)
 
     def state(self, vectors: tf.Tensor, places: Places, training: bool = False) -> tf.Tensor:
         """What the places of sequences know of their users, float32 [b, p, dim]."""
         return self.backbone(self.scale * vectors, places, training=training)
 
-    def call(self, histories: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """What histories say, float32 [b, dim].
-
-        Args:
-            histories: int32 [b, p] of item indices, latest last, padded with 0 on the left.
-        """
-        flat, place = tf.unique(tf.reshape(histories, [-1]))
-        vectors = tf.gather(self.vectors(flat), tf.reshape(place, tf.shape(histories)))
-        return self.of_vectors(vectors, histories > 0)
-
     def of_vectors(self, vectors: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-        """What vectors of histories say: float32 [b, p, dim] and bool [b, p], latest last -> [b, dim]."""
         length = tf.shape(known)[1]
         places = tf.broadcast_to(tf.range(length, 0, -1), tf.shape(known))
         return self.state(vectors, Places(tf.cast(known, tf.int32), places))[:, -1]
@@ -89,9 +88,6 @@ class SequentialModel(tfrs.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SequentialModel:
         return cls(**{name: _made(part) for name, part in config.items()})
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Nothing to do: a model is built when it is made."""
 
 
 def _made(part: Any) -> Any:

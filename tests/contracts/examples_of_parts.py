@@ -80,12 +80,18 @@ def _sequential() -> Part:
     return Part(made, tf.constant([[0, 3, 9], [5, 1, 7]]))
 
 
+def _ensemble() -> Part:
+    members = [_sequential().layer, _sequential().layer]
+    return Part(sid.SequenceEnsemble(members), tf.constant([[0, 3, 9], [5, 1, 7]]))
+
+
 EXAMPLES: dict[type, Callable[[], Part]] = {
     sid.RQVAE: _rqvae,
     sid.ResidualKMeans: _residual_kmeans,
     sid.Ranker: _ranker,
     sid.CatalogueEmbedding: _catalogue,
     sid.SequentialModel: _sequential,
+    sid.SequenceEnsemble: _ensemble,
     sid.ItemTower: lambda: Part(sid.ItemTower([sid.IdToken(9, 4, seed=1)]), tf.constant([0, 3, 9])),
     sid.CountedDropout: lambda: Part(sid.CountedDropout(0.5, seed=1), _random(9, DIM)),
     sid.ResidualQuantizer: lambda: Part(sid.ResidualQuantizer(3, 8), _random(9, DIM)),

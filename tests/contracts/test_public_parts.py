@@ -16,7 +16,8 @@ import semid_tf as sid
 
 # Metrics are layers to Keras; tests/quantizer/test_keras_metrics.py has their contract.
 LAYERS = [part for part in public(tf_keras.layers.Layer) if not issubclass(part, tf_keras.metrics.Metric)]
-PUBLIC = [part for part in LAYERS if part not in (*INSIDE_SEQUENTIAL, sid.SequenceLoss)]
+BASES = (sid.SequenceLoss, sid.SequenceScorer)
+PUBLIC = [part for part in LAYERS if part not in (*INSIDE_SEQUENTIAL, *BASES)]
 # Codebooks come from k-means; their initializer is only a place-holder.
 STARTED_FROM_DATA = (sid.ResidualQuantizer, sid.ResidualKMeans, sid.RQVAE)
 

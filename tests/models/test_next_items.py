@@ -63,6 +63,23 @@ def test_a_new_item_stands_where_its_content_puts_it(next_items: sid.NextItems) 
     assert NUM_ITEMS + 2 not in more.top(histories, 5).items.numpy()
 
 
+def test_an_ensemble_adds_the_scores_of_its_members() -> None:
+    members = [model(), model("gated")]
+    together = sid.NextItems.of(sid.SequenceEnsemble(members), NUM_ITEMS).with_new(CONTENT[:1])
+    scores = 0.0
+    for member in members:
+        alone = sid.NextItems.of(member, NUM_ITEMS).with_new(CONTENT[:1])
+        scores += alone.states(tf.constant(HISTORIES)).numpy() @ alone.vectors.numpy().T
+    best = together.top(tf.constant(HISTORIES), 6)
+    np.testing.assert_allclose(best.scores, np.take_along_axis(scores, best.items.numpy(), 1), atol=1e-4)
+
+
+def test_members_of_other_lengths_are_refused() -> None:
+    other = sid.SequentialModel(model().tower, sid.Backbone([], 9), model().sequence_loss)
+    with pytest.raises(sid.ConfigError, match=r"an ensemble needs members of one max_length, got \[6, 9\]"):
+        sid.SequenceEnsemble([model(), other])
+
+
 def test_more_items_than_there_are_are_refused(next_items: sid.NextItems) -> None:
     with pytest.raises(sid.DataError, match="k must lie between 1 and the 20 items, got 21"):
         next_items.top(tf.constant(HISTORIES), 21)
