@@ -107,6 +107,7 @@ from semid_tf.layers import (
     PieceEmbedding,
     QuantizedToken,
     SemanticEmbedding,
+    SemanticToken,
     content_start,
 )
 from semid_tf.models import (
@@ -245,6 +246,7 @@ __all__ = [
     "SavedQuantizer",
     "SelfAttention",
     "SemanticEmbedding",
+    "SemanticToken",
     "SemidError",
     "SentencePieceTokenizer",
     "SequenceEnsemble",

@@ -18,9 +18,7 @@ def build(setting: Setting, world: World, seed: int) -> sid.SequentialModel:
     """The model, its codebooks started on the items of training."""
     tokens: list[tf_keras.layers.Layer] = []
     if setting.semantic:
-        tokens.append(
-            sid.ContentToken.of(world.embeddings, _ENCODERS[setting.semantic](setting, world, seed))
-        )
+        tokens.append(_SEMANTIC[setting.semantic](setting, world, seed))
     if setting.id_dim:
         token = sid.IdToken(world.num_items, setting.id_dim, setting.id_dropout, seed)
         token.build(None)
@@ -30,8 +28,16 @@ def build(setting: Setting, world: World, seed: int) -> sid.SequentialModel:
     return sid.SequentialModel(tower, _backbone(setting, seed), _loss(setting, world, seed))
 
 
+def _pieces(setting: Setting, world: World, seed: int) -> tf_keras.layers.Layer:
+    config = sid.RQVAEConfig(setting.num_levels, setting.codebook_size, seed=seed)
+    warm = np.flatnonzero(world.counts)
+    quantizer = sid.fit_rqvae(world.embeddings[warm], world.counts[warm], config)
+    tokenizer = sid.NgramTokenizer(quantizer.code_space)
+    return sid.SemanticToken.of(world.embeddings, quantizer, tokenizer, setting.dim, seed)
+
+
 def _dense(setting: Setting, world: World, seed: int) -> tf_keras.layers.Layer:
-    return sid.DenseToken(setting.dim, seed)
+    return sid.ContentToken.of(world.embeddings, sid.DenseToken(setting.dim, seed))
 
 
 def _quantized(setting: Setting, world: World, seed: int) -> tf_keras.layers.Layer:
@@ -49,10 +55,10 @@ def _quantized(setting: Setting, world: World, seed: int) -> tf_keras.layers.Lay
     if setting.two_stages:
         _train_alone(layer, world, seed)
         layer.trainable = False
-    return layer
+    return sid.ContentToken.of(world.embeddings, layer)
 
 
-_ENCODERS = {"dense": _dense, "quantized": _quantized}
+_SEMANTIC = {"dense": _dense, "pieces": _pieces, "quantized": _quantized}
 
 
 def _train_alone(layer: sid.QuantizedToken, world: World, seed: int) -> None:

@@ -12,7 +12,8 @@ class Setting:
     """One model and how it is trained.
 
     Attributes:
-        semantic: the content's token: `quantized` (the paper's), `dense` (a linear map), or empty.
+        semantic: the content's token: `quantized` (the paper's), `pieces` (codes of a frozen RQ-VAE, whose
+            vectors are learned), `dense` (a linear map), or empty.
         id_dim: width of the ID token; 0 = none.
         id_dropout: share of items without it in a step, so that content can stand alone.
         dim: width of the semantic token.
@@ -47,6 +48,7 @@ class Setting:
         semantic = {
             "": 0,
             "quantized": self.num_levels * self.codebook_size * self.dim,
+            "pieces": self.num_levels * self.codebook_size * self.dim,
             "dense": embedding_dim * self.dim,
         }
         return num_items * self.id_dim + semantic[self.semantic]
@@ -62,6 +64,7 @@ HEADLINE = {
     "id_only": _ID_ONLY,
     "semantic_only": replace(_PAPER, id_dim=0),
     "unified": _PAPER,
+    "pieces_softmax": replace(_UNIFIED_SOFTMAX, semantic="pieces"),
     "id_only_softmax": replace(_ID_ONLY, loss="full", training=_SOFTMAX),
     "unified_softmax": _UNIFIED_SOFTMAX,
     "free_budget": _FREE,

@@ -8,6 +8,7 @@ from semid_tf.layers.hashed import HashedEmbedding
 from semid_tf.layers.pieces import PieceEmbedding
 from semid_tf.layers.quantized_token import QuantizedToken
 from semid_tf.layers.semantic import SemanticEmbedding
+from semid_tf.layers.semantic_token import SemanticToken
 from semid_tf.layers.tower import ContentToken, DenseToken, IdToken, ItemTower
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "PieceEmbedding",
     "QuantizedToken",
     "SemanticEmbedding",
+    "SemanticToken",
     "content_start",
 ]
