@@ -50,6 +50,8 @@ setup(
             *FAISS,
             "cryptography>=42",
             "hypothesis>=6.100",
+            # Plots of the experiments.
+            "matplotlib>=3.9",
             "pyyaml>=6",
             "requests>=2.31",
             "mypy>=1.11",

@@ -367,6 +367,44 @@ class RankerConfig:
 
 
 @dataclass(frozen=True)
+class SequenceTraining:
+    """How a sequence model is trained.
+
+    Attributes:
+        epochs: at most so many passes.
+        patience: stops after so many epochs without a better one.
+        learning_rate: of Adam.
+        decay: whether the rate rises over the first `warm_up_steps` and then falls to 0 along a cosine;
+            else it is constant, as in Lin et al. 2025.
+        warm_up_steps: see `decay`; at most an epoch.
+        max_length: events of a history that are looked at.
+        batch_rows, row_length: of a batch of packed sequences; 28 rows of 64 hold about 256 users of nine
+            events.
+        validation_users: epochs are judged on at most so many users, drawn at random.
+        seed: fixes the order and that draw.
+    """
+
+    epochs: int = 200
+    patience: int = 10
+    learning_rate: float = 1e-3
+    decay: bool = False
+    warm_up_steps: int = 100
+    max_length: int = 50
+    batch_rows: int = 28
+    row_length: int = 64
+    validation_users: int = 5000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "epochs", "patience", "max_length", "batch_rows", "validation_users")
+        _at_least(self, 0, "learning_rate", "warm_up_steps", "seed")
+        if self.row_length < self.max_length:
+            raise ConfigError(
+                f"row_length must be at least max_length, {self.max_length}, got {self.row_length}."
+            )
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """How the methods are compared.
 

@@ -9,7 +9,9 @@ from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, Wei
 from semid_tf.data.examples import Examples, Splits, ranking_examples
 from semid_tf.data.histories import histories
 from semid_tf.data.negatives import Negatives, draw_negatives
+from semid_tf.data.packing import PackedRows, packed
 from semid_tf.data.parquet import matching_files
+from semid_tf.data.sequences import LeaveOneOut, Sequences, Targets, leave_one_out, user_sequences
 from semid_tf.data.splits import split_time, time_windows
 from semid_tf.data.synthetic import synthetic_interactions, synthetic_items
 from semid_tf.data.tables import (
@@ -35,10 +37,14 @@ __all__ = [
     "IndexedUsers",
     "Interactions",
     "Items",
+    "LeaveOneOut",
     "Negatives",
+    "PackedRows",
     "ParquetEmbeddings",
+    "Sequences",
     "Splits",
     "TFRecordEmbeddings",
+    "Targets",
     "WeightedRows",
     "complete_journey",
     "draw_negatives",
@@ -49,7 +55,9 @@ __all__ = [
     "interactions_from_table",
     "item_indices",
     "items_from_table",
+    "leave_one_out",
     "matching_files",
+    "packed",
     "ranking_examples",
     "read_interactions",
     "read_items",
@@ -60,5 +68,6 @@ __all__ = [
     "synthetic_items",
     "time_windows",
     "training_batches",
+    "user_sequences",
     "write_tables",
 ]

@@ -1,6 +1,31 @@
 """Models that recommend with Semantic IDs."""
 
+from semid_tf.models.backbone import Backbone, Places
 from semid_tf.models.history import HistoryAttention, User
+from semid_tf.models.mixers import FrequencyMixer, GatedAttention, SelfAttention
+from semid_tf.models.next_items import NextItems, TopItems
 from semid_tf.models.ranker import Ranker
+from semid_tf.models.sequence_ensemble import SequenceEnsemble
+from semid_tf.models.sequence_losses import BinaryCrossEntropy, FullSoftmax, SampledSoftmax, SequenceLoss
+from semid_tf.models.sequence_scorer import SequenceScorer
+from semid_tf.models.sequential import SequentialModel
 
-__all__ = ["HistoryAttention", "Ranker", "User"]
+__all__ = [
+    "Backbone",
+    "BinaryCrossEntropy",
+    "FrequencyMixer",
+    "FullSoftmax",
+    "GatedAttention",
+    "HistoryAttention",
+    "NextItems",
+    "Places",
+    "Ranker",
+    "SampledSoftmax",
+    "SelfAttention",
+    "SequenceEnsemble",
+    "SequenceLoss",
+    "SequenceScorer",
+    "SequentialModel",
+    "TopItems",
+    "User",
+]

@@ -23,6 +23,22 @@ class Part(NamedTuple):
     inputs: Any
 
 
+#: What takes several inputs and is tested inside a `SequentialModel`, see test_sequence_parts.py.
+INSIDE_SEQUENTIAL = [
+    sid.Backbone,
+    sid.BinaryCrossEntropy,
+    sid.ContentToken,
+    sid.DenseToken,
+    sid.FrequencyMixer,
+    sid.FullSoftmax,
+    sid.GatedAttention,
+    sid.IdToken,
+    sid.QuantizedToken,
+    sid.SampledSoftmax,
+    sid.SelfAttention,
+]
+
+
 def public(base: type) -> list[type]:
     """The subclasses of a class that the package shows."""
     shown = [getattr(sid, name) for name in sid.__all__]
@@ -57,11 +73,27 @@ def _catalogue() -> Part:
     return Part(layer, tf.constant([[0, 7, 7], [64, 1, 0]]))
 
 
+def _sequential() -> Part:
+    tower = sid.ItemTower([sid.IdToken(9, 4, seed=1)])
+    backbone = sid.Backbone([sid.SelfAttention(2, 4, 0.1, seed=2)], max_length=6, net_dim=8, seed=3)
+    made = sid.SequentialModel(tower, backbone, sid.FullSoftmax(np.arange(1, 10)))
+    return Part(made, tf.constant([[0, 3, 9], [5, 1, 7]]))
+
+
+def _ensemble() -> Part:
+    members = [_sequential().layer, _sequential().layer]
+    return Part(sid.SequenceEnsemble(members), tf.constant([[0, 3, 9], [5, 1, 7]]))
+
+
 EXAMPLES: dict[type, Callable[[], Part]] = {
     sid.RQVAE: _rqvae,
     sid.ResidualKMeans: _residual_kmeans,
     sid.Ranker: _ranker,
     sid.CatalogueEmbedding: _catalogue,
+    sid.SequentialModel: _sequential,
+    sid.SequenceEnsemble: _ensemble,
+    sid.ItemTower: lambda: Part(sid.ItemTower([sid.IdToken(9, 4, seed=1)]), tf.constant([0, 3, 9])),
+    sid.CountedDropout: lambda: Part(sid.CountedDropout(0.5, seed=1), _random(9, DIM)),
     sid.ResidualQuantizer: lambda: Part(sid.ResidualQuantizer(3, 8), _random(9, DIM)),
     sid.LinearPlusMLP: lambda: Part(sid.LinearPlusMLP(4, 8, seed=2), _random(9, DIM)),
     sid.DenseContentEmbedding: lambda: Part(sid.DenseContentEmbedding(4, (8, 5), seed=2), _random(2, 9, DIM)),

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from examples_of_parts import EXAMPLES, Part, example, public
+from examples_of_parts import EXAMPLES, INSIDE_SEQUENTIAL, Part, example, public
 
 import semid_tf as sid
 
 # Metrics are layers to Keras; tests/quantizer/test_keras_metrics.py has their contract.
-PUBLIC = [part for part in public(tf_keras.layers.Layer) if not issubclass(part, tf_keras.metrics.Metric)]
+LAYERS = [part for part in public(tf_keras.layers.Layer) if not issubclass(part, tf_keras.metrics.Metric)]
+BASES = (sid.SequenceLoss, sid.SequenceScorer)
+PUBLIC = [part for part in LAYERS if part not in (*INSIDE_SEQUENTIAL, *BASES)]
 # Codebooks come from k-means; their initializer is only a place-holder.
 STARTED_FROM_DATA = (sid.ResidualQuantizer, sid.ResidualKMeans, sid.RQVAE)
 

@@ -1,0 +1,1 @@
+"""Published experiments on a user's own catalogue; one package a paper."""

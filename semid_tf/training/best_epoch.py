@@ -1,0 +1,55 @@
+"""Judges every epoch by what it foretells, keeps the best, and stops when nothing gets better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tf_keras
+
+from semid_tf.data import Targets
+from semid_tf.evaluation.next_item import next_item_ranks
+from semid_tf.evaluation.ranking import ranking_figures
+from semid_tf.models import SequentialModel
+
+_FIGURE, _CUTOFF = "ndcg@10", 10
+
+
+class BestEpoch(tf_keras.callbacks.Callback):
+    """Ranks validation targets after each epoch, among all items not in their history.
+
+    Attributes:
+        figures: of each epoch so far: recall@10, ndcg@10, mrr.
+        weights: of the best epoch.
+    """
+
+    def __init__(self, targets: Targets, num_items: int, patience: int) -> None:
+        super().__init__()
+        self.targets, self.num_items, self.patience = targets, num_items, patience
+        self.figures: list[dict[str, float]] = []
+        self.weights: list[np.ndarray] = []
+
+    @property
+    def best(self) -> int:
+        """The best epoch, from 0; the first of equals."""
+        return int(np.argmax([figures[_FIGURE] for figures in self.figures]))
+
+    @property
+    def settled(self) -> bool:
+        """Whether no epoch of the last `patience` was the best."""
+        return bool(self.figures) and len(self.figures) - 1 - self.best >= self.patience
+
+    def shown(self) -> dict[str, str]:
+        """The latest figures, for a progress bar."""
+        return {name: f"{value:.4f}" for name, value in self.figures[-1].items()} if self.figures else {}
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        ranks = next_item_ranks(self.model, self.targets, self.num_items).full_masked
+        self.figures.append(ranking_figures(ranks, [_CUTOFF]))
+        if self.best == len(self.figures) - 1:
+            self.weights = self.model.get_weights()
+        self.model.stop_training = self.settled
+
+    def restore_best(self, model: SequentialModel) -> None:
+        """Gives the model the weights of the best epoch."""
+        model.set_weights(self.weights)

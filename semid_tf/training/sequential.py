@@ -1,0 +1,111 @@
+"""Trains a sequence model, keeps the epoch that foretells best, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from semid_tf.config import SequenceTraining
+from semid_tf.data import LeaveOneOut, PackedRows, Sequences, Targets, packed
+from semid_tf.models import SequentialModel
+from semid_tf.progress import FiniteLoss, ProgressBar
+from semid_tf.training.best_epoch import BestEpoch
+from semid_tf.training.epoch_checkpoints import EpochCheckpoints
+
+
+def fit_sequential(
+    title: str,
+    model: SequentialModel,
+    split: LeaveOneOut,
+    num_items: int,
+    config: SequenceTraining,
+    checkpoints: str | Path | None = None,
+    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
+) -> BestEpoch:
+    """Trains a model from where it stands.
+
+    After each epoch it ranks validation targets among all items not in their history; the weights with
+    the best NDCG@10 are kept, and training stops after `config.patience` epochs without a better one.
+
+    Args:
+        title: of the progress bar.
+        model: to train; see `SequentialModel`.
+        split: of the sequences.
+        num_items: of the catalogue.
+        config: see `SequenceTraining`.
+        checkpoints: folder for a checkpoint after each epoch. A fit of the same settings and data that finds
+            one there goes on from it, and ends with the weights, bit for bit, of one that was never stopped.
+        callbacks: called after the fit's own.
+
+    Raises:
+        TrainingError: the loss is no longer finite.
+        ProvenanceError: the checkpoint is of other settings or data.
+    """
+    batches = EpochBatches(split.train, config)
+    steps = batches.steps_per_epoch
+    best = BestEpoch(_some(split.validation, config), num_items, config.patience)
+    model.compile(_optimizer(config, steps))
+    model.optimizer.build(model.trainable_variables)
+    saver = (
+        None if checkpoints is None else EpochCheckpoints(checkpoints, model, best, (config, *split.train))
+    )
+    first = 0 if saver is None else saver.restore()
+    if not best.settled:
+        bar = ProgressBar(title, config.epochs, best.shown, first * steps)
+        calls = [FiniteLoss(), best, *([] if saver is None else [saver]), bar, *callbacks]
+        data = batches.dataset(first)
+        model.fit(
+            data, epochs=config.epochs, initial_epoch=first, steps_per_epoch=steps, verbose=0, callbacks=calls
+        )
+    best.restore_best(model)
+    return best
+
+
+class EpochBatches:
+    """Packed batches of training sequences; every epoch has an order of its own, the same for the same seed.
+
+    Attributes:
+        steps_per_epoch: the same for each.
+    """
+
+    def __init__(self, sequences: Sequences, config: SequenceTraining) -> None:
+        self.sequences, self.config = sequences, config
+        self.steps_per_epoch = -(-len(self._rows(0).items) // config.batch_rows)
+
+    def _rows(self, epoch: int) -> PackedRows:
+        random = np.random.default_rng([self.config.seed, epoch])
+        return packed(self.sequences, self.config.max_length, self.config.row_length, random)
+
+    def dataset(self, first_epoch: int) -> tf.data.Dataset:
+        """Batches as `SequentialModel` takes them, epoch after epoch without end."""
+        spec = tf.TensorSpec((None, self.config.row_length), tf.int32)
+        signature = {name: spec for name in PackedRows._fields}
+        return tf.data.Dataset.from_generator(
+            lambda: self._batches(first_epoch), output_signature=signature
+        ).prefetch(2)
+
+    def _batches(self, first_epoch: int) -> Iterator[dict[str, np.ndarray]]:
+        for epoch in itertools.count(first_epoch):
+            for batch in self._rows(epoch).batches(self.steps_per_epoch):
+                yield batch._asdict()
+
+
+def _some(targets: Targets, config: SequenceTraining) -> Targets:
+    count = min(config.validation_users, len(targets.items))
+    return targets.take(np.random.default_rng(config.seed).permutation(len(targets.items))[:count])
+
+
+def _optimizer(config: SequenceTraining, steps_per_epoch: int) -> tf_keras.optimizers.Optimizer:
+    rate: Any = config.learning_rate
+    if config.decay:
+        steps, rising = steps_per_epoch * config.epochs, min(config.warm_up_steps, steps_per_epoch)
+        rate = tf_keras.optimizers.schedules.CosineDecay(
+            0.0, steps - rising, warmup_target=rate, warmup_steps=rising
+        )
+    return tf_keras.optimizers.Adam(rate)

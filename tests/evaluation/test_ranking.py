@@ -1,0 +1,33 @@
+"""Ranks and their figures against plain loops."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import semid_tf as sid
+
+
+def test_ranks_equal_a_plain_loop() -> None:
+    random = np.random.default_rng(0)
+    scores = random.integers(0, 5, (40, 9)).astype(np.float32)  # many ties
+    targets, excluded = random.integers(0, 9, 40), random.random((40, 9)) < 0.3
+    for row, rank in enumerate(sid.ranks_of(scores, targets, excluded)):
+        others = [j for j in range(9) if j != targets[row] and not excluded[row, j]]
+        assert rank == sum(scores[row, j] >= scores[row, targets[row]] for j in others)
+
+
+def test_a_model_that_scores_all_items_alike_finds_nothing() -> None:
+    ranks = sid.ranks_of(np.zeros((5, 100)), np.arange(5))
+    assert sid.ranking_figures(ranks, [10]) == {"recall@10": 0.0, "ndcg@10": 0.0, "mrr": 0.01}
+
+
+def test_figures_by_hand() -> None:
+    figures = sid.ranking_figures(np.array([0, 1, 4, 30]), [1, 5])
+    assert figures["recall@1"] == figures["ndcg@1"] == 0.25
+    assert figures["recall@5"] == 0.75
+    np.testing.assert_allclose(figures["ndcg@5"], (1 + 1 / np.log2(3) + 1 / np.log2(6)) / 4)
+    np.testing.assert_allclose(figures["mrr"], (1 + 1 / 2 + 1 / 5 + 1 / 31) / 4)
+
+
+def test_nothing_to_rank_gives_nan() -> None:
+    assert all(np.isnan(value) for value in sid.ranking_figures(np.array([], int), [5]).values())
