@@ -84,7 +84,9 @@ from semid_tf.layers import (
     HashedEmbedding,
     PieceEmbedding,
     SemanticEmbedding,
+    UnifiedEmbedding,
     content_start,
+    unified_features,
 )
 from semid_tf.models import Ranker
 from semid_tf.quantizer import (
@@ -189,6 +191,7 @@ __all__ = [
     "TokenizationConfig",
     "Tokenizer",
     "TrainingError",
+    "UnifiedEmbedding",
     "UniqueRate",
     "WeightedRows",
     "add_collision_tokens",
@@ -242,6 +245,7 @@ __all__ = [
     "synthetic_items",
     "train_sentencepiece",
     "training_batches",
+    "unified_features",
     "unique_rate",
     "write_tables",
 ]

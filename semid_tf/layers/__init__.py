@@ -6,6 +6,7 @@ from semid_tf.layers.dense_content import DenseContentEmbedding
 from semid_tf.layers.hashed import HashedEmbedding
 from semid_tf.layers.pieces import PieceEmbedding
 from semid_tf.layers.semantic import SemanticEmbedding
+from semid_tf.layers.unified import UnifiedEmbedding, unified_features
 
 __all__ = [
     "CatalogueEmbedding",
@@ -13,5 +14,7 @@ __all__ = [
     "HashedEmbedding",
     "PieceEmbedding",
     "SemanticEmbedding",
+    "UnifiedEmbedding",
     "content_start",
+    "unified_features",
 ]

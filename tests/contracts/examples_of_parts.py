@@ -57,11 +57,19 @@ def _catalogue() -> Part:
     return Part(layer, tf.constant([[0, 7, 7], [64, 1, 0]]))
 
 
+def _unified() -> Part:
+    layer = sid.UnifiedEmbedding(sid.PieceEmbedding(13, 4), sid.PieceEmbedding(7, 4, seed=1), half_seen=3)
+    pieces = sid.NgramTokenizer(SPACE).encode(ALL_CODES)
+    features = sid.unified_features(pieces, 1 + np.arange(64) % 6, np.arange(64) % 5)
+    return Part(layer, tf.constant(features.reshape(4, 16, 5)))
+
+
 EXAMPLES: dict[type, Callable[[], Part]] = {
     sid.RQVAE: _rqvae,
     sid.ResidualKMeans: _residual_kmeans,
     sid.Ranker: _ranker,
     sid.CatalogueEmbedding: _catalogue,
+    sid.UnifiedEmbedding: _unified,
     sid.ResidualQuantizer: lambda: Part(sid.ResidualQuantizer(3, 8), _random(9, DIM)),
     sid.LinearPlusMLP: lambda: Part(sid.LinearPlusMLP(4, 8, seed=2), _random(9, DIM)),
     sid.DenseContentEmbedding: lambda: Part(sid.DenseContentEmbedding(4, (8, 5), seed=2), _random(2, 9, DIM)),
