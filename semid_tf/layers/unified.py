@@ -39,7 +39,7 @@ def unified_features(piece_ids: np.ndarray, id_rows: np.ndarray, counts: np.ndar
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
 class UnifiedEmbedding(tf_keras.layers.Layer):
-    """An item's Semantic ID and its own row in one vector: features int32 [..., num_pieces + 2] to [..., dim].
+    """Semantic ID and an item's own row in one vector: int32 [..., num_pieces + 2] to float32 [..., dim].
 
     An item that was never seen has exactly the vector of its Semantic ID, so that it ranks as well as without
     IDs. While training, IDs are left out at random, so that the Semantic ID learns to stand alone; give the
