@@ -88,7 +88,15 @@ from semid_tf.layers import (
     content_start,
     unified_features,
 )
-from semid_tf.models import Ranker
+from semid_tf.models import (
+    DINAttention,
+    History,
+    HistoryAttention,
+    HistoryTransformer,
+    MeanHistory,
+    Ranker,
+    TwoViews,
+)
 from semid_tf.quantizer import (
     RQVAE,
     CodebookCollapseWarning,
@@ -132,7 +140,7 @@ from semid_tf.tokenization import (
     Tokenizer,
     train_sentencepiece,
 )
-from semid_tf.training import CoarseDropout, fit_ranker, score_examples
+from semid_tf.training import fit_ranker, score_examples
 
 __all__ = [
     "RQVAE",
@@ -140,13 +148,13 @@ __all__ = [
     "ArtifactError",
     "ArtifactStore",
     "CatalogueEmbedding",
-    "CoarseDropout",
     "CodePerplexity",
     "CodeSpace",
     "CodebookCollapseWarning",
     "CodesError",
     "CodesUsed",
     "ConfigError",
+    "DINAttention",
     "DataConfig",
     "DataError",
     "DenseContentEmbedding",
@@ -155,6 +163,9 @@ __all__ = [
     "EvaluationConfig",
     "Examples",
     "HashedEmbedding",
+    "History",
+    "HistoryAttention",
+    "HistoryTransformer",
     "Interactions",
     "Interval",
     "ItemCodes",
@@ -164,6 +175,7 @@ __all__ = [
     "LinearPlusMLP",
     "Made",
     "Manifest",
+    "MeanHistory",
     "NgramTokenizer",
     "NormalizedMSE",
     "ParquetEmbeddings",
@@ -191,6 +203,7 @@ __all__ = [
     "TokenizationConfig",
     "Tokenizer",
     "TrainingError",
+    "TwoViews",
     "UnifiedEmbedding",
     "UniqueRate",
     "WeightedRows",

@@ -42,7 +42,7 @@ from semid_tf.data import (
 from semid_tf.errors import ArtifactError
 from semid_tf.evaluation import auc, auc_by_slice
 from semid_tf.ids import ItemTable, format_semantic_id
-from semid_tf.methods import METHODS, SEMANTIC_METHODS, Catalogue, tokenizer_of, training_callbacks
+from semid_tf.methods import METHODS, SEMANTIC_METHODS, Catalogue, tokenizer_of
 from semid_tf.models import Ranker
 from semid_tf.quantizer import (
     CodebookCollapseWarning,
@@ -250,6 +250,7 @@ class Chain:
             self.items.embeddings,
             self.item_table.codes,
             PiecesAndCodes(SentencePieceTokenizer(self.item_table.code_space, model)),
+            self.splits.item_counts,
             settings.coarse_dropout,
             settings.table_rows,
             settings.seed,
@@ -269,16 +270,17 @@ class Chain:
 
     def _fill_ranker(self, method: str, folder: Path) -> Made:
         settings = self.config.ranker
-        embedding = METHODS[method](self.catalogue, settings)
-        callbacks = training_callbacks(method, self.catalogue, embedding, settings.seed)
+        parts = METHODS[method](self.catalogue, settings)
         started = time.perf_counter()
-        ranker = fit_ranker(f"train {method}", embedding, self.splits.train, settings, callbacks)
+        ranker = fit_ranker(
+            f"train {method}", parts.embedding, self.splits.train, settings, attention=parts.attention
+        )
         figures = {"train_s": round(time.perf_counter() - started, 2)}
         ranker.save(folder / RANKER_FILE)
         validation = self.splits.validation
         used = validation.weights > 0
         figures |= {
-            "rows": getattr(embedding.embedding, "num_rows", 0),
+            "rows": parts.num_rows,
             "parameters": int(sum(np.prod(v.shape) for v in ranker.trainable_variables)),
             "auc_validation": auc(validation.labels[used], score_examples(ranker, validation)[used]),
         }

@@ -315,8 +315,8 @@ class TokenizationConfig:
         table_rows: rows of every hashed or learned table, the padding row 0 included, so that methods
             compare at equal size.
         sentencepiece_type: `bpe` or `unigram`.
-        coarse_dropout: share of Semantic IDs that do without coarse SentencePiece pieces at any time while a
-            ranker trains, see `CoarseDropout`.
+        coarse_dropout: share of the items that do without coarse SentencePiece pieces while a ranker trains,
+            see `UnifiedEmbedding`.
         seed: fixes the random-SID control.
     """
 

@@ -48,7 +48,7 @@ def _require_one_code_space(
 
 
 def _require_piece_table(catalogue: sid.CatalogueEmbedding, tokenizer: sid.Tokenizer) -> None:
-    embedding = catalogue.embedding
+    embedding = getattr(catalogue.embedding, "semantic", catalogue.embedding)
     if not isinstance(embedding, sid.PieceEmbedding):
         raise sid.DataError(
             f"a ranker of {type(embedding).__name__} cannot be served by codes; it needs a PieceEmbedding."
@@ -63,7 +63,10 @@ def _require_piece_table(catalogue: sid.CatalogueEmbedding, tokenizer: sid.Token
 def _require_features(
     catalogue: sid.CatalogueEmbedding, tokenizer: sid.Tokenizer, items: sid.ItemTable
 ) -> None:
-    known, wanted = catalogue.features.numpy()[1:], tokenizer.encode(items.codes)
+    wanted = tokenizer.encode(items.codes)
+    known = catalogue.features.numpy()[1:]
+    if isinstance(catalogue.embedding, sid.UnifiedEmbedding):  # own rows and counts stand behind the pieces
+        known = known[:, : wanted.shape[1]]
     if known.shape != wanted.shape:
         raise sid.ProvenanceError(
             f"the ranker knows {known.shape[0]} items of {known.shape[1]} pieces, the items and tokenizer "

@@ -57,6 +57,10 @@ class PieceEmbedding(tf_keras.layers.Layer):
             used *= tf.cast(tf.random.uniform(tf.shape(used)) >= self.dropout, rows.dtype)
         return tf.einsum("...pd,...p->...d", rows, used)
 
+    def of_pieces(self, piece_ids: tf.Tensor) -> tf.Tensor:
+        """Vectors of items of which only pieces are known: all that this layer asks for."""
+        return self(piece_ids)
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "num_rows": self.num_rows,

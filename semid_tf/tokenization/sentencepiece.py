@@ -76,7 +76,7 @@ class SentencePieceTokenizer(Tokenizer):
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
 class PiecesAndCodes(Tokenizer):
-    """The pieces of SentencePiece, and each code's own piece besides, where it is not one of them already.
+    """Each code's own piece, then the coarse pieces of SentencePiece, those of several codes.
 
     Coarse pieces remember what is common to frequent items; the single codes generalise to new ones. Both are
     rows of one table.
@@ -89,24 +89,21 @@ class PiecesAndCodes(Tokenizer):
         super().__init__()
         self.sentencepiece, self.code_space = sentencepiece, sentencepiece.code_space
         self.num_pieces, self.num_rows = 2 * self.code_space.num_levels, sentencepiece.num_rows
-        self._single = tf.constant(sentencepiece.single_codes().ravel())
+        single = sentencepiece.single_codes()
+        coarse = np.ones(self.num_rows, bool)
+        coarse[[PADDING, *single.ravel()]] = False
+        self._single, self._coarse = tf.constant(single.ravel()), tf.constant(coarse)
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
-        pieces, single = self.sentencepiece.encode(codes), self._single.numpy()[codes + self._starts()]
-        known = (single[:, :, None] == pieces[:, None, :]).any(axis=-1)
-        return np.concatenate([pieces, np.where(known, PADDING, single)], axis=1)
-
-    def encode_codes(self, codes: np.ndarray) -> np.ndarray:
-        """The single codes alone, no coarse pieces: int32 [n, num_pieces]."""
-        require_codes(codes, self.code_space)
-        single = self._single.numpy()[codes + self._starts()]
-        return np.pad(single, ((0, 0), (0, self.code_space.num_levels)))
+        pieces = self.sentencepiece.encode(codes)
+        coarse = np.where(self._coarse.numpy()[pieces], pieces, PADDING)
+        return np.concatenate([self._single.numpy()[codes + self._starts()], coarse], axis=1)
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
         pieces, valid = self.sentencepiece.encode_in_graph(codes), self._valid(codes)
         single = tf.gather(self._single, tf.where(valid, codes, 0) + self._starts())
-        known = tf.reduce_any(single[:, :, None] == pieces[:, None, :], axis=-1)
-        return tf.concat([pieces, tf.where(valid & ~known, single, PADDING)], axis=1)
+        coarse = tf.where(tf.gather(self._coarse, pieces), pieces, PADDING)
+        return tf.concat([tf.where(valid, single, PADDING), coarse], axis=1)
 
     def _starts(self) -> np.ndarray:
         return np.arange(self.code_space.num_levels, dtype=np.int32) * self.code_space.largest

@@ -58,7 +58,7 @@ def _catalogue() -> Part:
 
 
 def _unified() -> Part:
-    layer = sid.UnifiedEmbedding(sid.PieceEmbedding(13, 4), sid.PieceEmbedding(7, 4, seed=1), half_seen=3)
+    layer = sid.UnifiedEmbedding(sid.PieceEmbedding(13, 4), sid.PieceEmbedding(7, 4, seed=1), half_seen=3.0)
     pieces = sid.NgramTokenizer(SPACE).encode(ALL_CODES)
     features = sid.unified_features(pieces, 1 + np.arange(64) % 6, np.arange(64) % 5)
     return Part(layer, tf.constant(features.reshape(4, 16, 5)))

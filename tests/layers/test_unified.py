@@ -25,56 +25,59 @@ def layer(**settings: object) -> sid.UnifiedEmbedding:
 
 def parts(made: sid.UnifiedEmbedding) -> tuple[np.ndarray, np.ndarray]:
     """Sums of pieces, and rows of ids, by NumPy."""
-    semantic, ids = made.semantic.table.numpy(), made.ids.table.numpy()
-    return (semantic[PIECES] * (PIECES > 0)[..., None]).sum(axis=1), ids[ROWS]
+    semantic, own = made.semantic.table.numpy(), made.own.table.numpy()
+    return (semantic[PIECES] * (PIECES > 0)[..., None]).sum(axis=1), own[ROWS]
 
 
-@pytest.mark.parametrize(
-    ("settings", "weights"),
-    [
-        ({"combine": "summed"}, [1, 1, 0]),
-        ({"combine": "gated", "half_seen": 10}, [0.75, 0.5, 0]),
-        ({"combine": "gated", "half_seen": 0}, [1, 1, 0]),
-    ],
-)
-def test_an_id_adds_what_its_count_allows(settings: dict, weights: list[float]) -> None:
-    made = layer(**settings)
-    semantic, ids = parts(made)
-    np.testing.assert_allclose(made(FEATURES), semantic + np.array(weights)[:, None] * ids, atol=1e-6)
+@pytest.mark.parametrize(("half_seen", "weights"), [(0, [1, 1, 0]), (10, [0.75, 0.5, 0])])
+def test_an_own_part_adds_what_its_count_allows(half_seen: float, weights: list[float]) -> None:
+    semantic, own = parts(made := layer(half_seen=half_seen))
+    gated = np.array(weights)[:, None] * own
+    np.testing.assert_allclose(made(FEATURES), semantic + gated, atol=1e-6)
+    beside = layer(half_seen=half_seen, combine="concatenated")
+    np.testing.assert_allclose(beside(FEATURES), np.concatenate([semantic, gated], axis=1), atol=1e-6)
 
 
-def test_concatenated_ids_stand_behind_the_semantic_id() -> None:
-    made = layer(combine="concatenated")
-    semantic, ids = parts(made)
-    ids[2] = 0
-    np.testing.assert_allclose(made(FEATURES), np.concatenate([semantic, ids], axis=1), atol=1e-6)
+def test_several_own_rows_of_one_table() -> None:
+    made = sid.UnifiedEmbedding(sid.PieceEmbedding(5, 3), num_own=2, combine="concatenated")
+    features = tf.constant(sid.unified_features(PIECES[:, :1], np.array([[2, 4], [0, 4], [2, 2]]), SEEN))
+    found, table = made(features).numpy(), made.semantic.table.numpy()
+    np.testing.assert_allclose(found[:, :3], table[PIECES[:, 0]], atol=1e-6)
+    np.testing.assert_allclose(found[:, 3:], [table[2] + table[4], table[4], [0, 0, 0]], atol=1e-6)
+    assert len(made.trainable_weights) == 1
 
 
-@pytest.mark.parametrize("combine", ["summed", "gated"])
-def test_an_unseen_item_is_exactly_its_semantic_id_and_trains_no_row(combine: str) -> None:
-    made = layer(combine=combine)
+def test_an_unseen_item_is_exactly_its_semantic_id_and_trains_no_row() -> None:
+    made = layer()
     with tf.GradientTape() as tape:
         vectors = made(FEATURES[2:])
     np.testing.assert_array_equal(vectors, made.semantic(PIECES[2:]))
-    assert not tf.convert_to_tensor(tape.gradient(vectors, made.ids.table)).numpy().any()
+    assert not tf.convert_to_tensor(tape.gradient(vectors, made.own.table)).numpy().any()
 
 
-def test_ids_are_left_out_at_random_while_training_only() -> None:
-    made = layer(combine="summed", id_dropout=0.3)
-    semantic, ids = parts(made)
+def test_pieces_alone_are_those_of_an_unseen_item() -> None:
+    made = layer()
+    made(FEATURES)
+    np.testing.assert_array_equal(made.of_pieces(tf.constant(PIECES)), made.semantic(PIECES))
+    np.testing.assert_array_equal(made.semantic.of_pieces(PIECES), made.semantic(PIECES))
+
+
+def test_own_parts_are_left_out_at_random_while_training_only() -> None:
+    made = layer(own_dropout=0.3)
+    semantic, own = parts(made)
     many = tf.repeat(FEATURES[:1], 4000, axis=0)
     found = made(many, training=True).numpy()
-    with_id = np.isclose(found, semantic[0] + ids[0]).all(axis=1)
-    assert np.isclose(found[~with_id], semantic[0]).all()
-    assert with_id.mean() == pytest.approx(0.7, abs=0.04)
-    np.testing.assert_allclose(made(many), np.broadcast_to(semantic[0] + ids[0], (4000, 3)), atol=1e-6)
+    with_own = np.isclose(found, semantic[0] + own[0]).all(axis=1)
+    assert np.isclose(found[~with_own], semantic[0]).all()
+    assert with_own.mean() == pytest.approx(0.7, abs=0.04)
+    np.testing.assert_allclose(made(many), np.broadcast_to(semantic[0] + own[0], (4000, 3)), atol=1e-6)
 
 
 def test_a_catalogue_hands_training_on() -> None:
-    catalogue = sid.CatalogueEmbedding.of(FEATURES.numpy(), layer(combine="summed", id_dropout=1.0))
-    semantic, ids = parts(catalogue.embedding)
+    catalogue = sid.CatalogueEmbedding.of(FEATURES.numpy(), layer(own_dropout=1.0))
+    semantic, own = parts(catalogue.embedding)
     np.testing.assert_allclose(catalogue(tf.constant([1]), training=True), semantic[:1], atol=1e-6)
-    np.testing.assert_allclose(catalogue(tf.constant([1])), semantic[:1] + ids[:1], atol=1e-6)
+    np.testing.assert_allclose(catalogue(tf.constant([1])), semantic[:1] + own[:1], atol=1e-6)
 
 
 def test_a_table_has_a_penalty_and_a_dropout_of_its_own() -> None:
@@ -114,9 +117,9 @@ def test_a_start_at_zero() -> None:
     ("make", "error", "message"),
     [
         (lambda: layer(combine="sum"), sid.ConfigError, "combine must be one of .*, got 'sum'"),
-        (lambda: layer(id_dropout=1.5), sid.ConfigError, "id_dropout between 0 and 1, got .*1.5"),
+        (lambda: layer(own_dropout=1.5), sid.ConfigError, "own_dropout between 0 and 1, got .*1.5"),
         (lambda: sid.PieceEmbedding(3, 2, dropout=-1), sid.ConfigError, "dropout must lie .*, got -1"),
-        (lambda: sid.unified_features(PIECES, ROWS, SEEN[:2]), sid.DataError, "3 rows of pieces, 3 of ids"),
+        (lambda: sid.unified_features(PIECES, ROWS, SEEN[:2]), sid.DataError, "3 of own rows and 2 counts"),
         (
             lambda: sid.unified_features(PIECES, ROWS, SEEN - 1),
             sid.DataError,

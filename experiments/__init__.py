@@ -1,0 +1,1 @@
+"""Published experiments carried out anew on data of one's own: one package a paper."""
