@@ -49,6 +49,9 @@ class Catalogue:
     seed: int
 
 
+_HALF_SEEN = 10.0  # chosen on Amazon Beauty before its test period
+
+
 class Parts(NamedTuple):
     """Of a ranker.
 
@@ -132,7 +135,11 @@ def _two_parts(pieces: np.ndarray, ids: np.ndarray, catalogue: Catalogue, config
     own = np.concatenate([coarse, ids], axis=1)
     table = PieceEmbedding(num_rows, config.dim, config.seed)
     layer = UnifiedEmbedding(
-        table, num_own=own.shape[1], combine="concatenated", own_dropout=catalogue.own_dropout
+        table,
+        num_own=own.shape[1],
+        combine="concatenated",
+        half_seen=_HALF_SEEN,
+        own_dropout=catalogue.own_dropout,
     )
     features = unified_features(single, own, catalogue.item_counts)
     embedding = CatalogueEmbedding.of(features, layer)

@@ -17,7 +17,7 @@ from experiments.singh2024.plots import plot_all
 from experiments.singh2024.report import markdown
 from experiments.singh2024.runs import Figures, Runner
 from experiments.singh2024.settings import Run, Settings, all_runs
-from experiments.singh2024.summary import summarize
+from experiments.singh2024.summary import BASELINE, summarize
 from experiments.singh2024.world import prepare
 
 USER_MISTAKE = 2
@@ -26,7 +26,8 @@ USER_MISTAKE = 2
 def main(arguments: list[str]) -> int:
     """Runs the experiment; the last line is JSON."""
     parsed = _parser().parse_args(arguments)
-    settings = Settings(parsed.items, parsed.interactions, parsed.before_test)
+    methods = (BASELINE, *(method for method in parsed.methods if method != BASELINE))
+    settings = Settings(parsed.items, parsed.interactions, methods, parsed.before_test)
     try:
         result = run(settings.quick() if parsed.quick else settings, Path(parsed.output), arguments)
     except (sid.SemidError, OSError) as error:
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--interactions", required=True, help="Parquet: user_id, item_id, timestamp")
     parser.add_argument("--output", required=True, help="folder for the report, the plots and the figures")
     parser.add_argument("--quick", action="store_true", help="one seed and two table sizes")
+    parser.add_argument("--methods", nargs="+", choices=Settings.methods, default=list(Settings.methods))
     parser.add_argument(
         "--before-test", action="store_true", help="the last fifth of the training period is the test"
     )

@@ -48,9 +48,10 @@ def _line(axes: Axes, label: str, rows: Any, values: list[Any]) -> None:
 def _plot_lookups(methods: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    for method in ("sentencepiece", "unigram"):
-        rows = methods[method]["rows"]
-        _line(axes, method, rows, [cell["lookups_per_item"] for cell in rows.values()])
+    for method, found in methods.items():
+        lookups = [cell.get("lookups_per_item") for cell in found["rows"].values()]
+        if None not in lookups:
+            _line(axes, method, found["rows"], lookups)
     axes.set(xlabel="rows of the table", ylabel="look-ups an item", xscale="log")
     axes.legend()
     return figure

@@ -22,8 +22,8 @@ def markdown(summary: dict[str, Any], command: str) -> str:
         f"{world['test']:,} tested, {world['cold_items']:,} items cold; unique rate of the Semantic IDs "
         f"{world['unique_rate']:.3f}. {summary['seconds']:.0f} s on {summary['machine']}.",
         "",
-        "AUC over all test candidates, warm and cold ones; brackets are bootstrap intervals over users; gains "
-        "are over random hashing with the smallest table.",
+        "AUC over all test candidates, warm and cold ones; brackets are bootstrap intervals over users; "
+        "gains are over random hashing with the smallest table.",
         "",
         "## With the user's history (figure 2)",
         "",
@@ -105,8 +105,8 @@ def _prefixes(world: dict[str, Any]) -> Iterator[str]:
 
 
 def _stability(summary: dict[str, Any]) -> Iterator[str]:
-    yield "The unigram ranker over the codes of quantizers that learned from all of the training period and from"
-    yield "either half of it:"
+    yield "The unigram ranker over the codes of quantizers that learned from all of the training period and"
+    yield "from either half of it:"
     yield ""
     yield _row(["codes", "all", "cold"])
     yield _row(["---"] * 3)

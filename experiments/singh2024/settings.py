@@ -17,6 +17,7 @@ class Settings:
 
     Attributes:
         items, interactions: Parquet files.
+        methods: those compared; random hashing is what gains refer to.
         before_test: whether the last fifth of the training period stands in for the test.
         table_rows: of the tables that can be sized; the smallest is the one that gains refer to.
         seeds: of the rankers; figures are means over them.
@@ -27,6 +28,7 @@ class Settings:
 
     items: str
     interactions: str
+    methods: tuple[str, ...] = SIZED_METHODS + UNSIZED_METHODS
     before_test: bool = False
     table_rows: tuple[int, ...] = (2_048, 4_096, 16_384, 65_536)
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -83,8 +85,11 @@ class Run:
 def all_runs(settings: Settings) -> list[Run]:
     """With history first; last the rankers over the codes of quantizers of another time."""
     smallest = settings.table_rows[0]
-    sized = [(method, rows) for method in SIZED_METHODS for rows in settings.table_rows]
-    compared = [*sized, *((method, smallest) for method in UNSIZED_METHODS)]
+    compared = [
+        (method, rows)
+        for method in settings.methods
+        for rows in (settings.table_rows if method in SIZED_METHODS else (smallest,))
+    ]
     runs = [
         Run(method, rows, seed, history)
         for history in (True, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -48,7 +49,7 @@ def prepare(settings: Settings) -> World:
         "test": len(splits.test),
         "cold_items": int((splits.item_counts == 0).sum()),
         "unique_rate": sid.unique_rate(codes["all"]),
-        "prefix_cosines": sid.prefix_cosines(items.embeddings, codes["all"]),
+        "prefix_cosines": _cosines(items.embeddings, codes["all"]),
         "subtrie_sizes": sid.subtrie_sizes(codes["all"]).tolist(),
         "prefix_stability": sid.prefix_stability(codes["first"], codes["second"]),
     }
@@ -68,6 +69,13 @@ def _counts_by_half(items: sid.Items, training: sid.Interactions) -> dict[str, n
 
 def _counts(items: sid.Items, interactions: sid.Interactions) -> np.ndarray:
     return np.bincount(item_indices(items.item_ids, interactions.item_ids) - 1, minlength=len(items))
+
+
+def _cosines(embeddings: np.ndarray, codes: np.ndarray) -> list[float | None]:
+    """By shared prefix; an embedding of zeros has no direction, and None is where no two items share one."""
+    some = embeddings.any(axis=1)
+    cosines = sid.prefix_cosines(embeddings[some], codes[some])
+    return [None if math.isnan(cosine) else cosine for cosine in cosines]
 
 
 def _codes(embeddings: np.ndarray, seen: np.ndarray, config: sid.RQVAEConfig) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What of a history a candidate sees: with the items' own parts, or only with what their Semantic IDs tell."""
+"""What of a history a candidate sees: with the items' own parts, or without."""
 
 from __future__ import annotations
 
