@@ -90,6 +90,8 @@ def sentencepiece(model_type: str = "bpe") -> sid.SentencePieceTokenizer:
 TOKENIZERS: dict[str, Callable[[], sid.Tokenizer]] = {
     "NgramTokenizer": lambda: sid.NgramTokenizer(SPACE, n=2),
     "NgramTokenizer hashed": lambda: sid.NgramTokenizer(SPACE, n=2, num_rows=7),
+    "NgramTokenizer overlapping": lambda: sid.NgramTokenizer(SPACE, n=2, overlapping=True),
+    "NgramTokenizer apart": lambda: sid.NgramTokenizer(SPACE, n=2, num_rows=8, apart=True),
     "PrefixTokenizer": lambda: sid.PrefixTokenizer(SPACE),
     "PrefixTokenizer hashed": lambda: sid.PrefixTokenizer(SPACE, num_rows=17),
     "SentencePieceTokenizer": sentencepiece,
