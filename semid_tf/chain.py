@@ -56,7 +56,12 @@ from semid_tf.quantizer import (
 )
 from semid_tf.quantizer.collapse import different_rows
 from semid_tf.showcase import Showcase, choose_showcase
-from semid_tf.tokenization import PiecesAndCodes, SentencePieceTokenizer, train_sentencepiece
+from semid_tf.tokenization import (
+    PiecesAndCodes,
+    SentencePieceTokenizer,
+    train_sentencepiece,
+    vocabulary_report,
+)
 from semid_tf.training import fit_ranker, score_examples
 from serving.check import score_in_bare_process, verify_export
 from serving.export import export_ranker
@@ -231,14 +236,8 @@ class Chain:
             settings.sentencepiece_type,
         )
         (folder / SENTENCEPIECE_FILE).write_bytes(tokenizer.model)
-        pieces = (tokenizer.encode(table.codes) > 0).sum(axis=1)
-        figures = {
-            "rows_asked": settings.table_rows,
-            "rows": tokenizer.num_rows,
-            "mean_pieces_per_item": float(pieces.mean()),
-            "mean_pieces_per_interaction": float(np.average(pieces, weights=self.splits.item_counts)),
-        }
-        return Made(fingerprint(tokenizer.model), figures)
+        report = vocabulary_report(tokenizer, settings.table_rows, table.codes, self.splits.item_counts)
+        return Made(fingerprint(tokenizer.model), report._asdict())
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -4,6 +4,7 @@ from semid_tf.layers.catalogue import CatalogueEmbedding
 from semid_tf.layers.content_start import content_start
 from semid_tf.layers.dense_content import DenseContentEmbedding
 from semid_tf.layers.hashed import HashedEmbedding
+from semid_tf.layers.lookup import SentencePieceLookup
 from semid_tf.layers.pieces import PieceEmbedding
 from semid_tf.layers.semantic import SemanticEmbedding
 from semid_tf.layers.unified import UnifiedEmbedding, unified_features
@@ -14,6 +15,7 @@ __all__ = [
     "HashedEmbedding",
     "PieceEmbedding",
     "SemanticEmbedding",
+    "SentencePieceLookup",
     "UnifiedEmbedding",
     "content_start",
     "unified_features",

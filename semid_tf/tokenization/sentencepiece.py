@@ -13,6 +13,7 @@ import sentencepiece
 import tensorflow as tf
 import tensorflow_text
 import tf_keras
+from sentencepiece import sentencepiece_model_pb2
 
 from semid_tf.config import CodeSpace
 from semid_tf.errors import ConfigError, DataError
@@ -44,10 +45,32 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
         distinct, place = np.unique(codes, axis=0, return_inverse=True)
-        pieces = np.zeros((len(distinct), self.num_pieces), np.int32)
-        for row, ids in enumerate(self._processor.encode(code_texts(distinct, self.code_space).tolist())):
+        encoded = self._processor.encode(code_texts(distinct, self.code_space).tolist())
+        return self._padded(encoded)[place.ravel()]
+
+    def sample(self, codes: np.ndarray, alpha: float, seed: int) -> np.ndarray:
+        """Segmentations drawn at random: int32 [n, num_pieces], for training on finer pieces now and then.
+
+        Args:
+            codes: int [n, num_levels]; each row has a draw of its own.
+            alpha: for BPE the chance that a merge is left out (BPE dropout, arXiv 1910.13267); for unigram
+                the smoothing of the draw (subword regularization, arXiv 1804.10959).
+            seed: fixes the draws.
+
+        Raises:
+            CodesError: a code is out of range.
+        """
+        require_codes(codes, self.code_space)
+        sentencepiece.set_random_generator_seed(seed)
+        texts = code_texts(codes, self.code_space).tolist()
+        drawn = self._processor.encode(texts, enable_sampling=True, alpha=alpha, nbest_size=-1, num_threads=1)
+        return self._padded(drawn)
+
+    def _padded(self, rows: list[list[int]]) -> np.ndarray:
+        pieces = np.zeros((len(rows), self.num_pieces), np.int32)
+        for row, ids in enumerate(rows):
             pieces[row, : len(ids)] = ids
-        return pieces[place.ravel()]
+        return pieces
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
         valid = self._valid(codes)
@@ -144,6 +167,24 @@ def train_sentencepiece(
     chosen = counts > 0
     lines = _corpus(codes[chosen], counts[chosen], code_space)
     return SentencePieceTokenizer(code_space, _train(lines, code_space, num_rows, model_type))
+
+
+def sentencepiece_of(pieces: list[str], code_space: CodeSpace) -> SentencePieceTokenizer:
+    """A BPE model of given pieces, first merged first; rows 0 and 1 are padding and unknown."""
+    model = sentencepiece_model_pb2.ModelProto()
+    special = {"<pad>": model.SentencePiece.CONTROL, "<unk>": model.SentencePiece.UNKNOWN}
+    for text, kind in special.items():
+        model.pieces.add(piece=text, score=0, type=kind)
+    for rank, text in enumerate(pieces):
+        model.pieces.add(piece=text, score=-rank)
+    settings = model.trainer_spec
+    settings.model_type = settings.BPE
+    settings.pad_id, settings.unk_id, settings.bos_id, settings.eos_id = PADDING, UNKNOWN, -1, -1
+    settings.vocab_size = len(model.pieces)
+    model.normalizer_spec.name = "identity"
+    model.normalizer_spec.add_dummy_prefix = False
+    model.normalizer_spec.remove_extra_whitespaces = False
+    return SentencePieceTokenizer(code_space, model.SerializeToString())
 
 
 def _corpus(codes: np.ndarray, counts: np.ndarray, code_space: CodeSpace) -> Iterator[str]:

@@ -1,5 +1,14 @@
 """Loops that train models."""
 
-from semid_tf.training.ranker import fit_ranker, score_examples
+from semid_tf.training.own_parts import fit_own_parts, with_own_parts
+from semid_tf.training.ranker import fit_ranker, score_examples, train_ranker
+from semid_tf.training.rowwise_adagrad import RowwiseAdagrad
 
-__all__ = ["fit_ranker", "score_examples"]
+__all__ = [
+    "RowwiseAdagrad",
+    "fit_own_parts",
+    "fit_ranker",
+    "score_examples",
+    "train_ranker",
+    "with_own_parts",
+]

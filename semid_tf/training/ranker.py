@@ -39,7 +39,28 @@ def fit_ranker(
         TrainingError: the loss is no longer finite.
     """
     tf_keras.utils.set_random_seed(config.seed)
-    ranker = Ranker(config, item_embedding, attention)
+    return train_ranker(title, Ranker(config, item_embedding, attention), train, config, callbacks)
+
+
+def train_ranker(
+    title: str,
+    ranker: Ranker,
+    train: Examples,
+    config: RankerConfig,
+    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
+) -> Ranker:
+    """Trains a ranker in place, from the weights that it has.
+
+    Args:
+        title: of the progress bar.
+        ranker: what is frozen stays as it is.
+        train: the examples.
+        config: epochs, batch size, learning rate and seed of this training.
+        callbacks: called beside its own.
+
+    Raises:
+        TrainingError: the loss is no longer finite.
+    """
     steps = -(-len(train.users) // config.batch_size) * config.epochs
     rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     ranker.compile(tf_keras.optimizers.Adam(rate))

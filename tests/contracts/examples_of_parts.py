@@ -75,6 +75,9 @@ EXAMPLES: dict[type, Callable[[], Part]] = {
     sid.DenseContentEmbedding: lambda: Part(sid.DenseContentEmbedding(4, (8, 5), seed=2), _random(2, 9, DIM)),
     sid.HashedEmbedding: lambda: Part(sid.HashedEmbedding(11, 4), tf.constant([["a", "b"], ["", "ß🧀"]])),
     sid.PieceEmbedding: lambda: Part(sid.PieceEmbedding(11, 4), tf.constant([[1, 0, 0], [10, 2, 2]])),
+    sid.SentencePieceLookup: lambda: Part(
+        sid.SentencePieceLookup(sentencepiece()), tf.constant(ALL_CODES.reshape(8, 8, 3))
+    ),
     sid.SemanticEmbedding: lambda: Part(
         sid.SemanticEmbedding(sid.PrefixTokenizer(SPACE, num_rows=29), dim=4), tf.constant(ALL_CODES)
     ),
