@@ -42,7 +42,7 @@ from semid_tf.data import (
 from semid_tf.errors import ArtifactError
 from semid_tf.evaluation import auc, auc_by_slice
 from semid_tf.ids import ItemTable, format_semantic_id
-from semid_tf.methods import METHODS, SEMANTIC_METHODS, Catalogue, tokenizer_of
+from semid_tf.methods import METHODS, SEMANTIC_METHODS, Catalogue, fit_method, num_rows, tokenizer_of
 from semid_tf.models import Ranker
 from semid_tf.quantizer import (
     CodebookCollapseWarning,
@@ -62,7 +62,7 @@ from semid_tf.tokenization import (
     train_sentencepiece,
     vocabulary_report,
 )
-from semid_tf.training import fit_ranker, score_examples
+from semid_tf.training import score_examples
 from serving.check import score_in_bare_process, verify_export
 from serving.export import export_ranker
 from serving.ops import custom_ops
@@ -250,7 +250,6 @@ class Chain:
             self.item_table.codes,
             PiecesAndCodes(SentencePieceTokenizer(self.item_table.code_space, model)),
             self.splits.item_counts,
-            settings.coarse_dropout,
             settings.table_rows,
             settings.seed,
         )
@@ -269,17 +268,14 @@ class Chain:
 
     def _fill_ranker(self, method: str, folder: Path) -> Made:
         settings = self.config.ranker
-        parts = METHODS[method](self.catalogue, settings)
         started = time.perf_counter()
-        ranker = fit_ranker(
-            f"train {method}", parts.embedding, self.splits.train, settings, attention=parts.attention
-        )
+        ranker = fit_method(method, self.catalogue, settings, self.splits.train)
         figures = {"train_s": round(time.perf_counter() - started, 2)}
         ranker.save(folder / RANKER_FILE)
         validation = self.splits.validation
         used = validation.weights > 0
         figures |= {
-            "rows": parts.num_rows,
+            "rows": num_rows(ranker),
             "parameters": int(sum(np.prod(v.shape) for v in ranker.trainable_variables)),
             "auc_validation": auc(validation.labels[used], score_examples(ranker, validation)[used]),
         }

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from semid_tf.config import RankerConfig
+from semid_tf.data import Examples
 from semid_tf.layers import (
     CatalogueEmbedding,
     DenseContentEmbedding,
@@ -18,10 +19,12 @@ from semid_tf.layers import (
     PieceEmbedding,
     UnifiedEmbedding,
     content_start,
-    unified_features,
 )
-from semid_tf.models import HistoryAttention, TwoViews
+from semid_tf.models import Ranker
 from semid_tf.tokenization import NgramTokenizer, PiecesAndCodes, PrefixTokenizer, Tokenizer
+from semid_tf.training import fit_own_parts, fit_ranker, with_own_parts
+
+_HALF_SEEN = 10.0  # chosen on Amazon Beauty before its test period
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,6 @@ class Catalogue:
         codes: int32 [n, num_levels].
         sentencepiece: trained on the codes of interacted items.
         item_counts: int64 [n], interactions of each item in training.
-        own_dropout: share of items without coarse pieces and ids while training.
         table_rows: rows of hashed tables.
         seed: of the random-SID control.
     """
@@ -44,40 +46,35 @@ class Catalogue:
     codes: np.ndarray
     sentencepiece: PiecesAndCodes
     item_counts: np.ndarray
-    own_dropout: float
     table_rows: int
     seed: int
 
 
-_HALF_SEEN = 10.0  # chosen on Amazon Beauty before its test period
+Embed = Callable[[Catalogue, RankerConfig], CatalogueEmbedding]
 
 
-class Parts(NamedTuple):
-    """Of a ranker.
+def fit_method(
+    name: str, catalogue: Catalogue, config: RankerConfig, train: Examples, base: Ranker | None = None
+) -> Ranker:
+    """Trains the ranker of a method, one of `ALL_METHODS`.
 
-    Attributes:
-        embedding: of the items.
-        attention: to the history; None = the ranker's own.
+    SentencePiece and ID + SID are trained in two steps: the unigram, and then, on top of it and with all else
+    frozen, the parts that items seen have of their own, coarse pieces and the rows of ids. So a new item
+    ranks exactly as with the unigram, and whatever frequent items learn by heart does not touch it.
+
+    Args:
+        name: of the method.
+        catalogue: what is known of the items.
+        config: of the ranker.
+        train: the examples.
+        base: the ranker of the unigram with this configuration, if it is trained already.
     """
-
-    embedding: CatalogueEmbedding
-    attention: TwoViews | None = None
-
-    @property
-    def num_rows(self) -> int:
-        """Of the item table; 0 where there is none."""
-        layer = self.embedding.embedding
-        return getattr(getattr(layer, "semantic", layer), "num_rows", 0)
-
-    def lookups(self) -> np.ndarray:
-        """Rows of the table that each item needs: int [n]."""
-        features = self.embedding.features.numpy()[1:]
-        if isinstance(self.embedding.embedding, UnifiedEmbedding):
-            features = features[:, :-1]  # the count is no row
-        return (features > 0).sum(axis=1)
-
-
-Method = Callable[[Catalogue, RankerConfig], Parts]
+    if name not in _OWN_PARTS:
+        return fit_ranker(f"train {name}", _EMBEDDINGS[name](catalogue, config), train, config)
+    base = base or fit_method("unigram", catalogue, config, train)
+    rows, num_rows = _OWN_PARTS[name](catalogue)
+    grown = with_own_parts(base, rows, num_rows, catalogue.item_counts, _HALF_SEEN)
+    return fit_own_parts(f"train {name}", grown, train)
 
 
 def tokenizer_of(name: str, catalogue: Catalogue) -> Tokenizer:
@@ -92,89 +89,95 @@ def tokenizer_of(name: str, catalogue: Catalogue) -> Tokenizer:
     return NgramTokenizer(code_space)
 
 
-def _random_hash(catalogue: Catalogue, config: RankerConfig) -> Parts:
-    rows = _hashed_rows(catalogue, catalogue.table_rows)
-    return Parts(CatalogueEmbedding.of(rows, PieceEmbedding(catalogue.table_rows, config.dim, config.seed)))
+def num_rows(ranker: Ranker) -> int:
+    """Rows of a ranker's item tables; 0 where there are none."""
+    layer = ranker.item_embedding.embedding
+    tables = (layer.semantic, layer.own) if isinstance(layer, UnifiedEmbedding) else (layer,)
+    return sum(getattr(table, "num_rows", 0) for table in tables)
 
 
-def _hashed_rows(catalogue: Catalogue, num_rows: int) -> np.ndarray:
+def lookups(ranker: Ranker) -> np.ndarray:
+    """Rows that each item needs of them: int [n]."""
+    features = ranker.item_embedding.features.numpy()[1:]
+    if isinstance(ranker.item_embedding.embedding, UnifiedEmbedding):
+        features = features[:, :-1]  # the count is no row
+    return (features > 0).sum(axis=1)
+
+
+def _random_hash(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
+    rows = _hashed_rows(catalogue)
+    return CatalogueEmbedding.of(rows, PieceEmbedding(catalogue.table_rows, config.dim, config.seed))
+
+
+def _hashed_rows(catalogue: Catalogue) -> np.ndarray:
     """The row of each item's id: int32 [n, 1]."""
-    return HashedEmbedding(num_rows, 1).piece_ids(tf.constant(catalogue.item_ids.astype(str))).numpy()
+    ids = tf.constant(catalogue.item_ids.astype(str))
+    return HashedEmbedding(catalogue.table_rows, 1).piece_ids(ids).numpy()
 
 
-def _dense(hidden_dims: tuple[int, ...], catalogue: Catalogue, config: RankerConfig) -> Parts:
-    layer = DenseContentEmbedding(config.dim, hidden_dims, config.seed)
-    return Parts(CatalogueEmbedding.of(catalogue.embeddings, layer))
+def _dense(hidden_dims: tuple[int, ...], catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
+    return CatalogueEmbedding.of(
+        catalogue.embeddings, DenseContentEmbedding(config.dim, hidden_dims, config.seed)
+    )
 
 
-def _semantic(name: str, catalogue: Catalogue, config: RankerConfig) -> Parts:
+def _semantic(name: str, catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
     tokenizer = tokenizer_of(name, catalogue)
     semantic = _of_codes(tokenizer, catalogue.codes, config)
     piece_ids = semantic.features.numpy()[1:]
     start = content_start(piece_ids, catalogue.embeddings, tokenizer.num_rows, config.dim)
     semantic.embedding.table.assign(start)
-    return Parts(semantic)
+    return semantic
 
 
-def _sentencepiece(catalogue: Catalogue, config: RankerConfig) -> Parts:
-    """Single codes are shared, coarse pieces are the own part of the items that were seen."""
-    pieces = catalogue.sentencepiece.encode(catalogue.codes)
-    return _two_parts(pieces, np.zeros((len(pieces), 0), np.int32), catalogue, config)
-
-
-def _id_and_sid(catalogue: Catalogue, config: RankerConfig) -> Parts:
-    """As SentencePiece, and the row of an item's id is a part of its own too."""
-    pieces = catalogue.sentencepiece.encode(catalogue.codes)
-    first = catalogue.sentencepiece.num_rows - 1  # behind the pieces; the row of padding is theirs
-    return _two_parts(pieces, first + _hashed_rows(catalogue, catalogue.table_rows), catalogue, config)
-
-
-def _two_parts(pieces: np.ndarray, ids: np.ndarray, catalogue: Catalogue, config: RankerConfig) -> Parts:
-    num_rows = catalogue.sentencepiece.num_rows + (catalogue.table_rows if ids.size else 0)
-    single, coarse = np.split(pieces, 2, axis=1)
-    own = np.concatenate([coarse, ids], axis=1)
-    table = PieceEmbedding(num_rows, config.dim, config.seed)
-    layer = UnifiedEmbedding(
-        table,
-        num_own=own.shape[1],
-        combine="concatenated",
-        half_seen=_HALF_SEEN,
-        own_dropout=catalogue.own_dropout,
-    )
-    features = unified_features(single, own, catalogue.item_counts)
-    embedding = CatalogueEmbedding.of(features, layer)
-    seen = np.where(catalogue.item_counts[:, None] > 0, coarse, 0)
-    table.table.assign(content_start(single, catalogue.embeddings, num_rows, config.dim, own=seen))
-    return Parts(embedding, TwoViews(HistoryAttention(config.recency_steps)))
-
-
-def _random_sid(catalogue: Catalogue, config: RankerConfig) -> Parts:
+def _random_sid(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
     tokenizer = tokenizer_of("unigram", catalogue)
     random = np.random.default_rng(catalogue.seed)
     codes = random.integers(0, tokenizer.code_space.codebook_sizes, catalogue.codes.shape, np.int32)
-    return Parts(_of_codes(tokenizer, codes, config))
+    return _of_codes(tokenizer, codes, config)
 
 
 def _of_codes(tokenizer: Tokenizer, codes: np.ndarray, config: RankerConfig) -> CatalogueEmbedding:
-    return CatalogueEmbedding.of(
-        tokenizer.encode(codes), PieceEmbedding(tokenizer.num_rows, config.dim, config.seed)
-    )
+    pieces = PieceEmbedding(tokenizer.num_rows, config.dim, config.seed)
+    return CatalogueEmbedding.of(tokenizer.encode(codes), pieces)
 
 
-SEMANTIC_METHODS = ("unigram", "prefix", "sentencepiece")
+class _Own(NamedTuple):
+    """Own parts: the rows of each item, int32 [n, num_own], in a table of `num_rows`."""
 
-METHODS: dict[str, Method] = {
+    rows: np.ndarray
+    num_rows: int
+
+
+def _coarse_pieces(catalogue: Catalogue) -> _Own:
+    pieces = catalogue.sentencepiece
+    return _Own(np.split(pieces.encode(catalogue.codes), 2, axis=1)[1], pieces.num_coarse_rows)
+
+
+def _coarse_pieces_and_ids(catalogue: Catalogue) -> _Own:
+    """The rows of ids stand behind those of coarse pieces; padding they have in common."""
+    coarse = _coarse_pieces(catalogue)
+    ids = coarse.num_rows - 1 + _hashed_rows(catalogue)
+    rows = np.concatenate([coarse.rows, ids], axis=1)
+    return _Own(rows, coarse.num_rows + catalogue.table_rows - 1)
+
+
+_EMBEDDINGS: dict[str, Embed] = {
     "random_hash": _random_hash,
+    # Dense content through one, one and a half and two times the layers (Dense Input of Singh et al. 2024).
     "dense": partial(_dense, (128,)),
-    "unigram": partial(_semantic, "unigram"),
-    "prefix": partial(_semantic, "prefix"),
-    "sentencepiece": _sentencepiece,
-    "random_sid": _random_sid,
-}
-# Dense content through one, one and a half and two times the layers (Dense Input of Singh et al. 2024).
-ALL_METHODS: dict[str, Method] = METHODS | {
     "dense_x1.5": partial(_dense, (128, 64)),
     "dense_x2": partial(_dense, (128, 128)),
+    "unigram": partial(_semantic, "unigram"),
     "bigram": partial(_semantic, "bigram"),
-    "id_sid": _id_and_sid,
+    "prefix": partial(_semantic, "prefix"),
+    "random_sid": _random_sid,
 }
+_OWN_PARTS: dict[str, Callable[[Catalogue], _Own]] = {
+    "sentencepiece": _coarse_pieces,
+    "id_sid": _coarse_pieces_and_ids,
+}
+
+SEMANTIC_METHODS = ("unigram", "prefix", "sentencepiece")
+METHODS = ("random_hash", "dense", *SEMANTIC_METHODS, "random_sid")
+ALL_METHODS = (*_EMBEDDINGS, *_OWN_PARTS)

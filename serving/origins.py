@@ -48,14 +48,16 @@ def _require_one_code_space(
 
 
 def _require_piece_table(catalogue: sid.CatalogueEmbedding, tokenizer: sid.Tokenizer) -> None:
-    embedding = getattr(catalogue.embedding, "semantic", catalogue.embedding)
-    if not isinstance(embedding, sid.PieceEmbedding):
-        raise sid.DataError(
-            f"a ranker of {type(embedding).__name__} cannot be served by codes; it needs a PieceEmbedding."
-        )
-    if embedding.num_rows < tokenizer.num_rows:
+    layer = catalogue.embedding
+    tables = [layer.semantic, layer.own] if isinstance(layer, sid.UnifiedEmbedding) else [layer]
+    for table in tables:
+        if not isinstance(table, sid.PieceEmbedding):
+            raise sid.DataError(
+                f"a ranker of {type(table).__name__} cannot be served by codes; it needs a PieceEmbedding."
+            )
+    if (rows := sum(table.num_rows for table in tables)) < tokenizer.num_rows:
         raise sid.ProvenanceError(
-            f"the ranker's table has {embedding.num_rows} rows, the tokenizer needs {tokenizer.num_rows}; "
+            f"the ranker's table has {rows} rows, the tokenizer needs {tokenizer.num_rows}; "
             "give the tokenizer that the ranker was trained with."
         )
 

@@ -26,7 +26,7 @@ USER_MISTAKE = 2
 def main(arguments: list[str]) -> int:
     """Runs the experiment; the last line is JSON."""
     parsed = _parser().parse_args(arguments)
-    methods = (BASELINE, *(method for method in parsed.methods if method != BASELINE))
+    methods = tuple(method for method in Settings.methods if method in {BASELINE, *parsed.methods})
     settings = Settings(parsed.items, parsed.interactions, methods, parsed.before_test)
     try:
         result = run(settings.quick() if parsed.quick else settings, Path(parsed.output), arguments)

@@ -13,7 +13,7 @@ import semid_tf as sid
 from experiments.singh2024.settings import Run, Settings
 from experiments.singh2024.world import World
 from semid_tf.evaluation import auc_by_decile, auc_by_slice
-from semid_tf.methods import ALL_METHODS, Catalogue, Parts
+from semid_tf.methods import Catalogue, fit_method, lookups, num_rows
 
 Figures = dict[str, Any]
 
@@ -29,18 +29,22 @@ class Runner:
     def __init__(self, world: World, settings: Settings) -> None:
         self.world, self.settings = world, settings
         self._catalogues: dict[tuple[str, int], Catalogue] = {}
+        self._unigrams: dict[tuple[int, bool], sid.Ranker] = {}
         self._splits = {True: world.splits, False: _without_history(world.splits)}
 
     def figures(self, run: Run) -> Figures:
         """AUCs with intervals, look-ups an item, rows got, and what it cost."""
         config = dataclasses.replace(self.settings.ranker, seed=run.seed)
         catalogue = dataclasses.replace(self._catalogue(run.codes, run.table_rows), seed=run.seed)
-        parts = ALL_METHODS[run.method](catalogue, config)
         started, splits = time.perf_counter(), self._splits[run.history]
-        ranker = sid.fit_ranker(run.method, parts.embedding, splits.train, config, attention=parts.attention)
+        base = self._unigrams.get((run.seed, run.history)) if run.codes == "all" else None
+        ranker = fit_method(run.method, catalogue, config, splits.train, base)
+        if run.method == "unigram" and run.codes == "all":
+            self._unigrams[run.seed, run.history] = ranker
         scores = sid.score_examples(ranker, splits.test)
-        cost = {"parameters": ranker.count_params(), "train_s": round(time.perf_counter() - started, 1)}
-        return _auc_figures(scores, splits, self.settings.evaluation) | self._lookups(parts) | cost
+        parameters = int(sum(np.prod(weight.shape) for weight in ranker.trainable_variables))
+        cost = {"parameters": parameters, "train_s": round(time.perf_counter() - started, 1)}
+        return _auc_figures(scores, splits, self.settings.evaluation) | self._lookups(ranker) | cost
 
     def _catalogue(self, codes: str, rows: int) -> Catalogue:
         if (codes, rows) not in self._catalogues:
@@ -56,18 +60,18 @@ class Runner:
             codes,
             sid.PiecesAndCodes(pieces),
             counts,
-            self.settings.own_dropout,
             rows,
             seed=0,
         )
 
-    def _lookups(self, parts: Parts) -> Figures:
-        """Rows of the item table, and how many of them an item needs: over items and over interactions."""
-        if not parts.num_rows:
+    def _lookups(self, ranker: sid.Ranker) -> Figures:
+        """Rows of the item tables, and how many of them an item needs: over items and over interactions."""
+        rows = num_rows(ranker)
+        if not rows:
             return {"rows": 0}
-        used = parts.lookups()
+        used = lookups(ranker)
         return {
-            "rows": parts.num_rows,
+            "rows": rows,
             "lookups_per_item": float(used.mean()),
             "lookups_per_interaction": float(np.average(used, weights=self.world.splits.item_counts)),
         }

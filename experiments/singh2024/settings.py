@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 import semid_tf as sid
 
 HISTORY_LENGTH = 20
+# Methods of one size come first: the unigram is what others are trained on top of.
+UNSIZED_METHODS = ("unigram", "dense", "dense_x1.5", "dense_x2", "random_sid")
 SIZED_METHODS = ("random_hash", "bigram", "prefix", "sentencepiece", "id_sid")
-UNSIZED_METHODS = ("dense", "dense_x1.5", "dense_x2", "unigram", "random_sid")
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,11 @@ class Settings:
         seeds: of the rankers; figures are means over them.
         quantizer, ranker, evaluation: of the parts.
         max_train_positives, max_test_positives: at most so many, drawn at random; 0 = all.
-        own_dropout: of SentencePiece and ID + SID, see `semid_tf.UnifiedEmbedding`.
     """
 
     items: str
     interactions: str
-    methods: tuple[str, ...] = SIZED_METHODS + UNSIZED_METHODS
+    methods: tuple[str, ...] = UNSIZED_METHODS + SIZED_METHODS
     before_test: bool = False
     table_rows: tuple[int, ...] = (2_048, 4_096, 16_384, 65_536)
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -37,7 +37,6 @@ class Settings:
     evaluation: sid.EvaluationConfig = field(default_factory=sid.EvaluationConfig)
     max_train_positives: int = 200_000
     max_test_positives: int = 0
-    own_dropout: float = 0.5
 
     def quick(self) -> Settings:
         """One seed, two table sizes, and less of everything that takes time."""

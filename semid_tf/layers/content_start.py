@@ -10,12 +10,7 @@ _TOLERANCE = 1e-3
 
 
 def content_start(
-    piece_ids: np.ndarray,
-    embeddings: np.ndarray,
-    num_rows: int,
-    dim: int,
-    penalty: float = 1.0,
-    own: np.ndarray | None = None,
+    piece_ids: np.ndarray, embeddings: np.ndarray, num_rows: int, dim: int, penalty: float = 1.0
 ) -> np.ndarray:
     """Rows of a piece table such that an item's rows sum to its content embedding, as well as they can.
 
@@ -31,8 +26,6 @@ def content_start(
         dim: of the table; axes beyond embedding_dim start at zero.
         penalty: of the ridge regression; an item of many pieces shares its content among them more evenly
             where it is large.
-        own: int32 [n, num_own], further pieces of the same table, which have no part in `piece_ids`: they
-            explain what those leave, so that those alone are as good as without them.
 
     Returns:
         float32 [num_rows, dim].
@@ -42,13 +35,10 @@ def content_start(
     True
     """
     table = np.zeros((num_rows, dim), np.float32)
-    left = _principal_content(embeddings, dim)
-    for pieces in (piece_ids,) if own is None else (piece_ids, own):
-        occurrences = _occurrences(pieces, num_rows)
-        ridge = Ridge(alpha=penalty, fit_intercept=False, solver="sparse_cg", tol=_TOLERANCE)
-        rows = ridge.fit(occurrences, left).coef_.reshape(left.shape[1], num_rows)
-        table[:, : left.shape[1]] += rows.T
-        left = left - occurrences @ rows.T
+    targets = _principal_content(embeddings, dim)
+    ridge = Ridge(alpha=penalty, fit_intercept=False, solver="sparse_cg", tol=_TOLERANCE)
+    rows = ridge.fit(_occurrences(piece_ids, num_rows), targets).coef_
+    table[:, : targets.shape[1]] = rows.reshape(targets.shape[1], num_rows).T
     return table
 
 

@@ -53,9 +53,13 @@ class TwoViews(History):
         """What each of the candidates, float32 [b, c, 2 dim], sees of the user."""
         shared, own = tf.split(candidates, 2, axis=-1)
         has_own = tf.reduce_any(own != 0, axis=-1, keepdims=True)
-        with_own = self.history.view(user.full, shared + own)
-        without = self.history.view(user.shared, shared)
-        return View(*(tf.where(has_own, a, b) for a, b in zip(with_own, without, strict=True)))
+        full, without = self.history.view(user.full, shared + own), self.history.view(user.shared, shared)
+        # Candidates are full either way, so that own parts that start at zero learn.
+        return View(
+            tf.where(has_own, full.interest, without.interest),
+            full.candidates,
+            tf.where(has_own, full.alike, without.alike),
+        )
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"history": tf_keras.saving.serialize_keras_object(self.history)}

@@ -20,6 +20,7 @@ from semid_tf.errors import ConfigError, DataError
 from semid_tf.ids.semantic_id import require_codes
 from semid_tf.tokenization.alphabet import alphabet, code_texts, code_texts_in_graph, require_alphabet
 from semid_tf.tokenization.base import Tokenizer
+from semid_tf.tokenization.ngram import NgramTokenizer
 
 PADDING, UNKNOWN = 0, 1
 _SMALLEST_SHARE = 1_000_000
@@ -99,10 +100,10 @@ class SentencePieceTokenizer(Tokenizer):
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
 class PiecesAndCodes(Tokenizer):
-    """Each code's own piece, then the coarse pieces of SentencePiece, those of several codes.
+    """Each single code, as the unigram has it, then SentencePiece's coarse pieces, those of several codes.
 
-    Coarse pieces remember what is common to frequent items; the single codes generalise to new ones. Both are
-    rows of one table.
+    Single codes generalise to new items; coarse pieces remember what is common to frequent ones, in a table
+    of their own: row 0 is padding there too. Both tables together have as many rows as SentencePiece.
 
     Args:
         sentencepiece: gives the pieces.
@@ -112,24 +113,19 @@ class PiecesAndCodes(Tokenizer):
         super().__init__()
         self.sentencepiece, self.code_space = sentencepiece, sentencepiece.code_space
         self.num_pieces, self.num_rows = 2 * self.code_space.num_levels, sentencepiece.num_rows
-        single = sentencepiece.single_codes()
-        coarse = np.ones(self.num_rows, bool)
-        coarse[[PADDING, *single.ravel()]] = False
-        self._single, self._coarse = tf.constant(single.ravel()), tf.constant(coarse)
+        self.unigram = NgramTokenizer(self.code_space)
+        coarse = np.ones(self.num_rows, np.int32)
+        coarse[[PADDING, UNKNOWN, *sentencepiece.single_codes().ravel()]] = 0
+        self._coarse_rows = tf.constant(np.cumsum(coarse) * coarse, tf.int32)
+        self.num_coarse_rows = int(coarse.sum()) + 1
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
-        pieces = self.sentencepiece.encode(codes)
-        coarse = np.where(self._coarse.numpy()[pieces], pieces, PADDING)
-        return np.concatenate([self._single.numpy()[codes + self._starts()], coarse], axis=1)
+        coarse = self._coarse_rows.numpy()[self.sentencepiece.encode(codes)]
+        return np.concatenate([self.unigram.encode(codes), coarse], axis=1).astype(np.int32)
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
-        pieces, valid = self.sentencepiece.encode_in_graph(codes), self._valid(codes)
-        single = tf.gather(self._single, tf.where(valid, codes, 0) + self._starts())
-        coarse = tf.where(tf.gather(self._coarse, pieces), pieces, PADDING)
-        return tf.concat([tf.where(valid, single, PADDING), coarse], axis=1)
-
-    def _starts(self) -> np.ndarray:
-        return np.arange(self.code_space.num_levels, dtype=np.int32) * self.code_space.largest
+        coarse = tf.gather(self._coarse_rows, self.sentencepiece.encode_in_graph(codes))
+        return tf.concat([self.unigram.encode_in_graph(codes), coarse], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {"sentencepiece": self.sentencepiece.get_config()}
@@ -171,7 +167,7 @@ def train_sentencepiece(
 
 def sentencepiece_of(pieces: list[str], code_space: CodeSpace) -> SentencePieceTokenizer:
     """A BPE model of given pieces, first merged first; rows 0 and 1 are padding and unknown."""
-    model = sentencepiece_model_pb2.ModelProto()
+    model: Any = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
     special = {"<pad>": model.SentencePiece.CONTROL, "<unk>": model.SentencePiece.UNKNOWN}
     for text, kind in special.items():
         model.pieces.add(piece=text, score=0, type=kind)

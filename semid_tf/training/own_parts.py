@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 
-from semid_tf.config import RankerConfig
 from semid_tf.data import Examples
 from semid_tf.layers import CatalogueEmbedding, PieceEmbedding, UnifiedEmbedding, unified_features
 from semid_tf.models import Ranker, TwoViews
@@ -14,7 +13,7 @@ from semid_tf.training.ranker import train_ranker
 
 
 def with_own_parts(
-    ranker: Ranker, own: PieceEmbedding, rows: np.ndarray, counts: np.ndarray, half_seen: float
+    ranker: Ranker, rows: np.ndarray, num_rows: int, counts: np.ndarray, half_seen: float
 ) -> Ranker:
     """A ranker whose items have an own part beside what they share; only that part is left to be trained.
 
@@ -23,13 +22,14 @@ def with_own_parts(
 
     Args:
         ranker: trained, over the pieces of Semantic IDs.
-        own: the table of own parts, such as `PieceEmbedding(num_rows, dim, spread=0)`.
-        rows: int [n, num_own], rows of that table: coarse pieces, or what ids hash to; 0 = none.
+        rows: int [n, num_own], rows of a table of own parts: coarse pieces, or what ids hash to; 0 = none.
+        num_rows: of that table, which starts at zero.
         counts: int [n], how often each item was seen.
         half_seen: see `UnifiedEmbedding`.
     """
     shared = ranker.item_embedding
-    shared.trainable = False
+    shared.embedding.trainable = False
+    own = PieceEmbedding(num_rows, ranker.config.dim, spread=0.0)
     layer = UnifiedEmbedding(shared.embedding, own, rows.shape[1], "concatenated", half_seen, own_dropout=0.0)
     features = unified_features(shared.features.numpy()[1:], rows, counts)
     grown = Ranker(ranker.config, CatalogueEmbedding.of(features, layer), TwoViews(ranker.attention))
@@ -40,14 +40,16 @@ def with_own_parts(
     return grown
 
 
-def fit_own_parts(title: str, ranker: Ranker, train: Examples, epochs: int = 1) -> Ranker:
+def fit_own_parts(title: str, ranker: Ranker, train: Examples, epochs: int = 2) -> Ranker:
     """Trains the own parts of what `with_own_parts` made.
 
     Args:
         title: of the progress bar.
-        ranker: its own parts are trained in place.
+        ranker: its own parts are trained in place; afterwards nothing is frozen.
         train: the examples.
         epochs: passes over them.
     """
-    config: RankerConfig = dataclasses.replace(ranker.config, epochs=epochs)
-    return train_ranker(title, ranker, train, config)
+    train_ranker(title, ranker, train, dataclasses.replace(ranker.config, epochs=epochs))
+    for layer in ranker.layers:
+        layer.trainable = True
+    return ranker

@@ -26,12 +26,15 @@ def test_an_item_has_its_codes_and_its_coarse_pieces(both: PiecesAndCodes, fitte
     of_sentencepiece, single = both.sentencepiece.encode(fitted_codes), both.sentencepiece.single_codes()
     found = both.encode(fitted_codes)
     assert (found.dtype, found.shape) == (np.int32, (len(fitted_codes), both.num_pieces))
-    np.testing.assert_array_equal(found[:, :3], single[np.arange(3), fitted_codes])
+    np.testing.assert_array_equal(found[:, :3], sid.NgramTokenizer(SPACE).encode(fitted_codes))
+    coarse = [piece for piece in range(2, both.num_rows) if piece not in single]
     kinds = set()
-    for coarse, pieces in zip(found[:, 3:], of_sentencepiece, strict=True):
-        expected = [piece for piece in pieces if piece and piece not in single]
-        assert [piece for piece in coarse if piece] == expected
+    for rows, pieces in zip(found[:, 3:], of_sentencepiece, strict=True):
+        expected = [coarse.index(piece) + 1 for piece in pieces if piece in coarse]
+        assert [row for row in rows if row] == expected
         kinds.add(len(expected))
+    assert both.num_coarse_rows == len(coarse) + 1
+    assert both.unigram.num_rows + both.num_coarse_rows == both.num_rows
     # An item of single codes only; one with a coarse piece.
     assert {0, 1} <= kinds
 
