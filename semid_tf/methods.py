@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from semid_tf.config import RankerConfig
+from semid_tf.data import Examples
 from semid_tf.layers import (
     CatalogueEmbedding,
     DenseContentEmbedding,
     HashedEmbedding,
-    SemanticEmbedding,
+    PieceEmbedding,
+    UnifiedEmbedding,
     content_start,
 )
+from semid_tf.models import Ranker
 from semid_tf.tokenization import NgramTokenizer, PiecesAndCodes, PrefixTokenizer, Tokenizer
-from semid_tf.training import CoarseDropout
+from semid_tf.training import fit_own_parts, fit_ranker, with_own_parts
+
+_HALF_SEEN = 10.0  # chosen on Amazon Beauty before its test period
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Catalogue:
         embeddings: float32 [n, embedding_dim].
         codes: int32 [n, num_levels].
         sentencepiece: trained on the codes of interacted items.
-        coarse_dropout: share of Semantic IDs without coarse pieces in training.
+        item_counts: int64 [n], interactions of each item in training.
         table_rows: rows of hashed tables.
         seed: of the random-SID control.
     """
@@ -39,23 +45,36 @@ class Catalogue:
     embeddings: np.ndarray
     codes: np.ndarray
     sentencepiece: PiecesAndCodes
-    coarse_dropout: float
+    item_counts: np.ndarray
     table_rows: int
     seed: int
 
 
-Method = Callable[[Catalogue, RankerConfig], CatalogueEmbedding]
+Embed = Callable[[Catalogue, RankerConfig], CatalogueEmbedding]
 
 
-def training_callbacks(
-    name: str, catalogue: Catalogue, embedding: CatalogueEmbedding, seed: int
-) -> list[tf_keras.callbacks.Callback]:
-    """What a method needs while its ranker trains: SentencePiece leaves out coarse pieces at random."""
-    if name != "sentencepiece":
-        return []
-    return [
-        CoarseDropout(embedding, catalogue.sentencepiece, catalogue.codes, catalogue.coarse_dropout, seed)
-    ]
+def fit_method(
+    name: str, catalogue: Catalogue, config: RankerConfig, train: Examples, base: Ranker | None = None
+) -> Ranker:
+    """Trains the ranker of a method, one of `ALL_METHODS`.
+
+    SentencePiece and ID + SID are trained in two steps: the unigram, and then, on top of it and with all else
+    frozen, the parts that items seen have of their own, coarse pieces and the rows of ids. So a new item
+    ranks exactly as with the unigram, and whatever frequent items learn by heart does not touch it.
+
+    Args:
+        name: of the method.
+        catalogue: what is known of the items.
+        config: of the ranker.
+        train: the examples.
+        base: the ranker of the unigram with this configuration, if it is trained already.
+    """
+    if name not in _OWN_PARTS:
+        return fit_ranker(f"train {name}", _EMBEDDINGS[name](catalogue, config), train, config)
+    base = base or fit_method("unigram", catalogue, config, train)
+    rows, num_rows = _OWN_PARTS[name](catalogue)
+    grown = with_own_parts(base, rows, num_rows, catalogue.item_counts, _HALF_SEEN)
+    return fit_own_parts(f"train {name}", grown, train)
 
 
 def tokenizer_of(name: str, catalogue: Catalogue) -> Tokenizer:
@@ -65,48 +84,100 @@ def tokenizer_of(name: str, catalogue: Catalogue) -> Tokenizer:
         return catalogue.sentencepiece
     if name == "prefix":
         return PrefixTokenizer(code_space, catalogue.table_rows)
+    if name == "bigram":
+        return NgramTokenizer(code_space, 2, catalogue.table_rows)
     return NgramTokenizer(code_space)
 
 
+def num_rows(ranker: Ranker) -> int:
+    """Rows of a ranker's item tables; 0 where there are none."""
+    layer = ranker.item_embedding.embedding
+    tables = (layer.semantic, layer.own) if isinstance(layer, UnifiedEmbedding) else (layer,)
+    return sum(getattr(table, "num_rows", 0) for table in tables)
+
+
+def lookups(ranker: Ranker) -> np.ndarray:
+    """Rows that each item needs of them: int [n]."""
+    features = ranker.item_embedding.features.numpy()[1:]
+    if isinstance(ranker.item_embedding.embedding, UnifiedEmbedding):
+        features = features[:, :-1]  # the count is no row
+    return (features > 0).sum(axis=1)
+
+
 def _random_hash(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
-    layer = HashedEmbedding(catalogue.table_rows, config.dim, config.seed)
-    rows = layer.piece_ids(tf.constant(catalogue.item_ids.astype(str)))
-    return CatalogueEmbedding.of(rows.numpy(), layer.pieces)
+    rows = _hashed_rows(catalogue)
+    return CatalogueEmbedding.of(rows, PieceEmbedding(catalogue.table_rows, config.dim, config.seed))
 
 
-def _dense(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
-    return CatalogueEmbedding.of(catalogue.embeddings, DenseContentEmbedding(config.dim, seed=config.seed))
+def _hashed_rows(catalogue: Catalogue) -> np.ndarray:
+    """The row of each item's id: int32 [n, 1]."""
+    ids = tf.constant(catalogue.item_ids.astype(str))
+    return HashedEmbedding(catalogue.table_rows, 1).piece_ids(ids).numpy()
 
 
-def _semantic(name: str) -> Method:
-    def embedding(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
-        tokenizer = tokenizer_of(name, catalogue)
-        semantic = _of_codes(tokenizer, catalogue.codes, config)
-        piece_ids = semantic.features.numpy()[1:]
-        start = content_start(piece_ids, catalogue.embeddings, tokenizer.num_rows, config.dim)
-        semantic.embedding.table.assign(start)
-        return semantic
+def _dense(hidden_dims: tuple[int, ...], catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
+    return CatalogueEmbedding.of(
+        catalogue.embeddings, DenseContentEmbedding(config.dim, hidden_dims, config.seed)
+    )
 
-    return embedding
+
+def _semantic(name: str, catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
+    tokenizer = tokenizer_of(name, catalogue)
+    semantic = _of_codes(tokenizer, catalogue.codes, config)
+    piece_ids = semantic.features.numpy()[1:]
+    start = content_start(piece_ids, catalogue.embeddings, tokenizer.num_rows, config.dim)
+    semantic.embedding.table.assign(start)
+    return semantic
 
 
 def _random_sid(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
     tokenizer = tokenizer_of("unigram", catalogue)
     random = np.random.default_rng(catalogue.seed)
-    codes = random.integers(0, tokenizer.code_space.codebook_size, catalogue.codes.shape, np.int32)
+    codes = random.integers(0, tokenizer.code_space.codebook_sizes, catalogue.codes.shape, np.int32)
     return _of_codes(tokenizer, codes, config)
 
 
 def _of_codes(tokenizer: Tokenizer, codes: np.ndarray, config: RankerConfig) -> CatalogueEmbedding:
-    layer = SemanticEmbedding(tokenizer, config.dim, config.seed)
-    return CatalogueEmbedding.of(tokenizer.encode(codes), layer.pieces)
+    pieces = PieceEmbedding(tokenizer.num_rows, config.dim, config.seed)
+    return CatalogueEmbedding.of(tokenizer.encode(codes), pieces)
 
 
-SEMANTIC_METHODS = ("unigram", "prefix", "sentencepiece")
+class _Own(NamedTuple):
+    """Own parts: the rows of each item, int32 [n, num_own], in a table of `num_rows`."""
 
-METHODS: dict[str, Method] = {
+    rows: np.ndarray
+    num_rows: int
+
+
+def _coarse_pieces(catalogue: Catalogue) -> _Own:
+    pieces = catalogue.sentencepiece
+    return _Own(np.split(pieces.encode(catalogue.codes), 2, axis=1)[1], pieces.num_coarse_rows)
+
+
+def _coarse_pieces_and_ids(catalogue: Catalogue) -> _Own:
+    """The rows of ids stand behind those of coarse pieces; padding they have in common."""
+    coarse = _coarse_pieces(catalogue)
+    ids = coarse.num_rows - 1 + _hashed_rows(catalogue)
+    rows = np.concatenate([coarse.rows, ids], axis=1)
+    return _Own(rows, coarse.num_rows + catalogue.table_rows - 1)
+
+
+_EMBEDDINGS: dict[str, Embed] = {
     "random_hash": _random_hash,
-    "dense": _dense,
-    **{name: _semantic(name) for name in SEMANTIC_METHODS},
+    # Dense content through one, one and a half and two times the layers (Dense Input of Singh et al. 2024).
+    "dense": partial(_dense, (128,)),
+    "dense_x1.5": partial(_dense, (128, 64)),
+    "dense_x2": partial(_dense, (128, 128)),
+    "unigram": partial(_semantic, "unigram"),
+    "bigram": partial(_semantic, "bigram"),
+    "prefix": partial(_semantic, "prefix"),
     "random_sid": _random_sid,
 }
+_OWN_PARTS: dict[str, Callable[[Catalogue], _Own]] = {
+    "sentencepiece": _coarse_pieces,
+    "id_sid": _coarse_pieces_and_ids,
+}
+
+SEMANTIC_METHODS = ("unigram", "prefix", "sentencepiece")
+METHODS = ("random_hash", "dense", *SEMANTIC_METHODS, "random_sid")
+ALL_METHODS = (*_EMBEDDINGS, *_OWN_PARTS)

@@ -140,9 +140,10 @@ def expected_answers(
 def _logits_by_codes(
     ranker: sid.Ranker, tokenizer: sid.Tokenizer, history: tf.Tensor, codes: np.ndarray
 ) -> tf.Tensor:
-    pieces = tokenizer.encode(codes.reshape(-1, codes.shape[-1])).reshape(*codes.shape[:2], -1)
+    pieces = tokenizer.encode(codes.reshape(-1, codes.shape[-1]))
+    vectors = ranker.item_embedding.embedding.of_pieces(tf.constant(pieces))
     user = ranker.user(ranker.item_embedding(history), history > 0)
-    return ranker.score(user, ranker.item_embedding.embedding(tf.constant(pieces)))
+    return ranker.score(user, tf.reshape(vectors, (*codes.shape[:2], -1)))
 
 
 def _require_equal(where: str, found: np.ndarray, expected: np.ndarray) -> float:

@@ -121,7 +121,7 @@ def _scores(ranker: sid.Ranker, by_id: Find, history: tf.Tensor, vectors: tf.Ten
         return tf.transpose(ranker.score(user, tf.transpose(vectors, (1, 0, 2))))
 
     def many_users() -> tf.Tensor:
-        return ranker.score(type(user)(*(tf.gather(part, place) for part in user)), vectors)
+        return ranker.score(tf.nest.map_structure(lambda part: tf.gather(part, place), user), vectors)
 
     return tf.sigmoid(tf.cond(tf.equal(count, 1), one_user, many_users))
 

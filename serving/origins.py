@@ -48,14 +48,16 @@ def _require_one_code_space(
 
 
 def _require_piece_table(catalogue: sid.CatalogueEmbedding, tokenizer: sid.Tokenizer) -> None:
-    embedding = catalogue.embedding
-    if not isinstance(embedding, sid.PieceEmbedding):
-        raise sid.DataError(
-            f"a ranker of {type(embedding).__name__} cannot be served by codes; it needs a PieceEmbedding."
-        )
-    if embedding.num_rows < tokenizer.num_rows:
+    layer = catalogue.embedding
+    tables = [layer.semantic, layer.own] if isinstance(layer, sid.UnifiedEmbedding) else [layer]
+    for table in tables:
+        if not isinstance(table, sid.PieceEmbedding):
+            raise sid.DataError(
+                f"a ranker of {type(table).__name__} cannot be served by codes; it needs a PieceEmbedding."
+            )
+    if (rows := sum(table.num_rows for table in tables)) < tokenizer.num_rows:
         raise sid.ProvenanceError(
-            f"the ranker's table has {embedding.num_rows} rows, the tokenizer needs {tokenizer.num_rows}; "
+            f"the ranker's table has {rows} rows, the tokenizer needs {tokenizer.num_rows}; "
             "give the tokenizer that the ranker was trained with."
         )
 
@@ -63,7 +65,10 @@ def _require_piece_table(catalogue: sid.CatalogueEmbedding, tokenizer: sid.Token
 def _require_features(
     catalogue: sid.CatalogueEmbedding, tokenizer: sid.Tokenizer, items: sid.ItemTable
 ) -> None:
-    known, wanted = catalogue.features.numpy()[1:], tokenizer.encode(items.codes)
+    wanted = tokenizer.encode(items.codes)
+    known = catalogue.features.numpy()[1:]
+    if isinstance(catalogue.embedding, sid.UnifiedEmbedding):  # own rows and counts stand behind the pieces
+        known = known[:, : wanted.shape[1]]
     if known.shape != wanted.shape:
         raise sid.ProvenanceError(
             f"the ranker knows {known.shape[0]} items of {known.shape[1]} pieces, the items and tokenizer "

@@ -43,7 +43,7 @@ def find_by_codes(ranker: sid.Ranker, tokenizer: sid.Tokenizer) -> Find:
 
     def find(codes: tf.Tensor) -> Found:
         pieces = tokenizer.encode_in_graph(tf.reshape(codes, (-1, space.num_levels)))
-        vectors = _unflatten(embedding(pieces), codes)
+        vectors = _unflatten(embedding.of_pieces(pieces), codes)
         return Found(vectors, tf.reduce_all((codes >= 0) & (codes < space.codebook_sizes), axis=-1))
 
     return find

@@ -49,7 +49,7 @@ AT_LEAST_ZERO = {
         "seed",
     ],
     sid.ResidualKMeansConfig: ["refinements", "seed"],
-    sid.TokenizationConfig: ["coarse_dropout", "seed"],
+    sid.TokenizationConfig: ["seed"],
     sid.RankerConfig: ["num_cross_layers", "dropout", "learning_rate", "seed"],
     sid.EvaluationConfig: ["seed"],
 }
@@ -74,7 +74,6 @@ OTHERS = [
         {"sentencepiece_type": "word"},
         "sentencepiece_type must be one of bpe, unigram, got 'word'.",
     ),
-    (sid.TokenizationConfig, {"coarse_dropout": 1.5}, "coarse_dropout must be at most 1, got 1.5."),
     (sid.RankerConfig, {"dropout": 1.0}, "dropout must lie in [0, 1), got 1.0."),
     (sid.RankerConfig, {"dropout": float("nan")}, "dropout must be at least 0, got nan."),
     (sid.RankerConfig, {"learning_rate": float("nan")}, "learning_rate must be at least 0, got nan."),

@@ -59,7 +59,8 @@ class CatalogueEmbedding(tf_keras.layers.Layer):
         """Replaces the features of all items, [num_items, *feature_shape]."""
         self.features.assign(np.concatenate([np.zeros_like(features[:1]), features]))
 
-    def call(self, item_index: tf.Tensor) -> tf.Tensor:
+    def call(self, item_index: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        # Keras hands `training` on to the embedding, because it stands among the arguments here.
         distinct, place = tf.unique(tf.reshape(item_index, [-1]))
         vectors = self.embedding(tf.gather(self.features, distinct))
         vectors *= tf.cast(distinct > 0, vectors.dtype)[:, None]

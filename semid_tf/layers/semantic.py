@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from semid_tf.layers.lookup import SentencePieceLookup
 from semid_tf.layers.pieces import PieceEmbedding
 from semid_tf.tokenization import Tokenizer
 
@@ -28,15 +29,12 @@ class SemanticEmbedding(tf_keras.layers.Layer):
     def __init__(self, tokenizer: Tokenizer, dim: int, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.tokenizer, self.dim, self.seed = tokenizer, dim, seed
+        self.lookup = SentencePieceLookup(tokenizer, name="lookup")
         self.pieces = PieceEmbedding(tokenizer.num_rows, dim, seed, name="pieces")
         self.pieces.build((None, tokenizer.num_pieces))
 
     def call(self, codes: tf.Tensor) -> tf.Tensor:
-        shape = tf.shape(codes)
-        flat = tf.reshape(codes, (-1, self.tokenizer.code_space.num_levels))
-        vectors = self.pieces(self.tokenizer.encode_in_graph(flat))
-        vectors = tf.reshape(vectors, tf.concat([shape[:-1], [self.dim]], axis=0))
-        return tf.ensure_shape(vectors, (*codes.shape[:-1], self.dim))
+        return self.pieces(self.lookup(codes))
 
     def get_config(self) -> dict[str, Any]:
         tokenizer = tf_keras.saving.serialize_keras_object(self.tokenizer)

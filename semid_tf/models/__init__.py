@@ -1,7 +1,15 @@
 """Models that recommend with Semantic IDs."""
 
 from semid_tf.models.backbone import Backbone, Places
-from semid_tf.models.history import HistoryAttention, User
+from semid_tf.models.history import (
+    DINAttention,
+    History,
+    HistoryAttention,
+    HistoryTransformer,
+    MeanHistory,
+    User,
+    View,
+)
 from semid_tf.models.mixers import FrequencyMixer, GatedAttention, SelfAttention
 from semid_tf.models.next_items import NextItems, TopItems
 from semid_tf.models.ranker import Ranker
@@ -9,14 +17,19 @@ from semid_tf.models.sequence_ensemble import SequenceEnsemble
 from semid_tf.models.sequence_losses import BinaryCrossEntropy, FullSoftmax, SampledSoftmax, SequenceLoss
 from semid_tf.models.sequence_scorer import SequenceScorer
 from semid_tf.models.sequential import SequentialModel
+from semid_tf.models.views import TwoUsers, TwoViews
 
 __all__ = [
     "Backbone",
     "BinaryCrossEntropy",
+    "DINAttention",
     "FrequencyMixer",
     "FullSoftmax",
     "GatedAttention",
+    "History",
     "HistoryAttention",
+    "HistoryTransformer",
+    "MeanHistory",
     "NextItems",
     "Places",
     "Ranker",
@@ -27,5 +40,8 @@ __all__ = [
     "SequenceScorer",
     "SequentialModel",
     "TopItems",
+    "TwoUsers",
+    "TwoViews",
     "User",
+    "View",
 ]

@@ -26,9 +26,43 @@ class User(NamedTuple):
     interest: tf.Tensor
 
 
+class View(NamedTuple):
+    """A user as candidates see him.
+
+    Attributes:
+        interest: float32 [b, c, dim], of the user.
+        candidates: float32 [b, c, dim], their vectors.
+        alike: float32 [b, c, dim], what of the history speaks for each candidate; zeros for an empty history.
+    """
+
+    interest: tf.Tensor
+    candidates: tf.Tensor
+    alike: tf.Tensor
+
+
+class History(tf_keras.layers.Layer):
+    """What a ranker knows of a history; a part that is passed to it.
+
+    What belongs to the user alone is computed once a request, by `user`; `view` meets him with candidates.
+    """
+
+    def user(self, vectors: tf.Tensor, known: tf.Tensor) -> Any:
+        """What is computed once for a user, however many candidates there are: a structure of tensors.
+
+        Args:
+            vectors: float32 [b, h, dim], latest last.
+            known: bool [b, h]; false = padding, wherever it stands.
+        """
+        raise NotImplementedError
+
+    def view(self, user: Any, candidates: tf.Tensor) -> View:
+        """What the candidates, float32 [b, c, dim], see of a user."""
+        raise NotImplementedError
+
+
 @tf_keras.saving.register_keras_serializable("semid_tf")
-class HistoryAttention(tf_keras.layers.Layer):
-    """Attention of candidates to a history, by likeness and recency (in the manner of DIN, arXiv 1706.06978).
+class MeanHistory(History):
+    """The history is the mean of its items, by recency.
 
     Args:
         recency_steps: so many latest places of a history have a weight of their own; older ones share
@@ -40,19 +74,14 @@ class HistoryAttention(tf_keras.layers.Layer):
         self.recency_steps = recency_steps
 
     def build(self, input_shape: Any = None) -> None:
-        steps = (self.recency_steps,)
-        self.interest_recency = self.add_weight(name="interest_recency", shape=steps, initializer="zeros")
-        self.match_recency = self.add_weight(name="match_recency", shape=steps, initializer="zeros")
-        self.match_scale = self.add_weight(name="match_scale", shape=(), initializer="ones")
+        self.interest_recency = self._by_recency("interest_recency")
+        self.match_recency = self._by_recency("match_recency")
         super().build(input_shape)
 
-    def user(self, vectors: tf.Tensor, known: tf.Tensor) -> User:
-        """What is computed once for a user, however many candidates there are.
+    def _by_recency(self, name: str) -> tf.Variable:
+        return self.add_weight(name=name, shape=(self.recency_steps,), initializer="zeros")
 
-        Args:
-            vectors: float32 [b, h, dim], latest last.
-            known: bool [b, h]; false = padding, wherever it stands.
-        """
+    def user(self, vectors: tf.Tensor, known: tf.Tensor) -> User:
         later = tf.cumsum(tf.cast(known, tf.int32), axis=1, exclusive=True, reverse=True)
         age = tf.minimum(later, self.recency_steps - 1)
         mask = tf.cast(known, vectors.dtype)
@@ -60,14 +89,107 @@ class HistoryAttention(tf_keras.layers.Layer):
         interest = tf.einsum("bh,bhd->bd", weights, vectors)
         return User(vectors, mask, tf.gather(self.match_recency, age), interest)
 
-    def call(self, user: User, candidates: tf.Tensor) -> tf.Tensor:
-        """What of the history is like each candidate, float32 [b, c, dim]; zeros for an empty history."""
+    def view(self, user: User, candidates: tf.Tensor) -> View:
+        interest = tf.broadcast_to(user.interest[:, None, :], tf.shape(candidates))
+        return View(interest, candidates, self.alike(user, candidates))
+
+    def alike(self, user: User, candidates: tf.Tensor) -> tf.Tensor:
+        """What of the history speaks for each candidate, float32 [b, c, dim]: here the same for all."""
+        weights = _shares(user.recency, user.known)
+        mean = tf.einsum("bh,bhd->bd", weights, user.vectors)
+        return tf.broadcast_to(mean[:, None, :], tf.shape(candidates))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"recency_steps": self.recency_steps}
+
+
+@tf_keras.saving.register_keras_serializable("semid_tf")
+class HistoryAttention(MeanHistory):
+    """Attention of candidates to a history, by likeness and recency (in the manner of DIN, arXiv 1706.06978).
+
+    Args:
+        recency_steps: so many latest places of a history have a weight of their own; older ones share
+            the last.
+    """
+
+    def build(self, input_shape: Any = None) -> None:
+        self.match_scale = self.add_weight(name="match_scale", shape=(), initializer="ones")
+        super().build(input_shape)
+
+    def alike(self, user: User, candidates: tf.Tensor) -> tf.Tensor:
         match = self.match_scale * tf.einsum("bhd,bcd->bch", user.vectors, candidates)
         weights = _shares(match + user.recency[:, None, :], user.known[:, None, :])
         return tf.einsum("bch,bhd->bcd", weights, user.vectors)
 
+
+@tf_keras.saving.register_keras_serializable("semid_tf")
+class DINAttention(MeanHistory):
+    """The activation unit of DIN (arXiv 1706.06978, sec. 4.3): a small network weighs each item of a history.
+
+    It sees the item, the candidate, their product and difference, and the recency. Weights are not
+    normalised, so that the strength of an interest is kept.
+
+    Args:
+        recency_steps: as in `MeanHistory`.
+        hidden_dim: width of the network.
+        seed: fixes the start.
+    """
+
+    def __init__(self, recency_steps: int, hidden_dim: int = 36, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(recency_steps, **kwargs)
+        self.hidden_dim, self.seed = hidden_dim, seed
+        start = tf_keras.initializers.GlorotUniform(seed=seed)
+        self.hidden = tf_keras.layers.Dense(hidden_dim, "relu", kernel_initializer=start)
+        self.weight = tf_keras.layers.Dense(1, kernel_initializer=start)
+
+    def alike(self, user: User, candidates: tf.Tensor) -> tf.Tensor:
+        item, candidate = user.vectors[:, None, :, :], candidates[:, :, None, :]
+        product = item * candidate
+        item, candidate = item + tf.zeros_like(product), candidate + tf.zeros_like(product)
+        seen = tf.concat([item, candidate, product, item - candidate], axis=-1)
+        weights = tf.squeeze(self.weight(self.hidden(seen)), axis=-1) + user.recency[:, None, :]
+        return tf.einsum("bch,bhd->bcd", weights * user.known[:, None, :], user.vectors)
+
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"recency_steps": self.recency_steps}
+        return super().get_config() | {"hidden_dim": self.hidden_dim, "seed": self.seed}
+
+
+@tf_keras.saving.register_keras_serializable("semid_tf")
+class HistoryTransformer(HistoryAttention):
+    """One block of self-attention over the history, then attention of candidates by likeness and recency.
+
+    Items meet the others of the history (Vaswani et al. 2017, normalised before each part) before they are
+    met with candidates; their recency is told by a learned vector a place.
+
+    Args:
+        recency_steps: as in `MeanHistory`.
+        num_heads: of the self-attention, at most the dimension of the vectors.
+    """
+
+    def __init__(self, recency_steps: int, num_heads: int = 2, **kwargs: Any) -> None:
+        super().__init__(recency_steps, **kwargs)
+        self.num_heads = num_heads
+
+    def user(self, vectors: tf.Tensor, known: tf.Tensor) -> User:
+        if not hasattr(self, "meet"):
+            self._add_block(vectors.shape[-1])
+        later = tf.cumsum(tf.cast(known, tf.int32), axis=1, exclusive=True, reverse=True)
+        places = tf.gather(self.places, tf.minimum(later, self.recency_steps - 1))
+        normal = self.normal(vectors) + places
+        met = vectors + self.meet(normal, normal, attention_mask=known[:, None, :])
+        deeper = met + self.narrow(self.widen(self.normal_deeper(met)))
+        return super().user(deeper * tf.cast(known, vectors.dtype)[..., None], known)
+
+    def _add_block(self, dim: int) -> None:
+        self.places = self.add_weight(name="places", shape=(self.recency_steps, dim), initializer="zeros")
+        self.normal = tf_keras.layers.LayerNormalization()
+        self.normal_deeper = tf_keras.layers.LayerNormalization()
+        self.meet = tf_keras.layers.MultiHeadAttention(self.num_heads, max(dim // self.num_heads, 1))
+        self.widen = tf_keras.layers.Dense(2 * dim, "relu")
+        self.narrow = tf_keras.layers.Dense(dim)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"num_heads": self.num_heads}
 
 
 def _shares(logits: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ import tf_keras
 
 from semid_tf.config import RankerConfig, from_table
 from semid_tf.layers import CatalogueEmbedding
-from semid_tf.models.history import HistoryAttention, User
+from semid_tf.models.history import History, HistoryAttention
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -26,14 +26,22 @@ class Ranker(tfrs.Model):
 
     Args:
         config: sizes and training; see `RankerConfig`.
-        item_embedding: item index -> vector of `config.dim`; history and candidates share it.
+        item_embedding: item index -> vector; history and candidates share it.
+        attention: what of a history speaks for a candidate; None = `HistoryAttention`.
     """
 
-    def __init__(self, config: RankerConfig, item_embedding: CatalogueEmbedding, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: RankerConfig,
+        item_embedding: CatalogueEmbedding,
+        attention: History | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.config, self.item_embedding = config, item_embedding
-        self.attention = HistoryAttention(config.recency_steps, name="attention")
-        self.attention.build()
+        self.attention = attention or HistoryAttention(config.recency_steps, name="attention")
+        if not self.attention.built:
+            self.attention.build()
         self.input_dropout = tf_keras.layers.Dropout(config.dropout, seed=config.seed)
         self.crosses = [
             tfrs.layers.dcn.Cross(kernel_initializer=self._start(i)) for i in range(config.num_cross_layers)
@@ -55,16 +63,15 @@ class Ranker(tfrs.Model):
             layers.append(tf_keras.layers.Dropout(self.config.dropout, seed=self.config.seed + place))
         return [*layers, tf_keras.layers.Dense(1, kernel_initializer=self._start(99))]
 
-    def user(self, history_vectors: tf.Tensor, known: tf.Tensor) -> User:
+    def user(self, history_vectors: tf.Tensor, known: tf.Tensor) -> Any:
         """What is computed once for a user: from vectors float32 [b, h, dim] and known bool [b, h]."""
         return self.attention.user(history_vectors, known)
 
-    def score(self, user: User, candidates: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def score(self, user: Any, candidates: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Logits of candidate vectors, float32 [b, c, dim], for users: float32 [b, c]."""
-        alike = self.attention(user, candidates)
-        interest = tf.broadcast_to(user.interest[:, None, :], tf.shape(candidates))
-        products = (interest * candidates, alike * candidates)
-        features = tf.concat([interest, candidates, *products], axis=-1)
+        view = self.attention.view(user, candidates)
+        products = (view.interest * view.candidates, view.alike * view.candidates)
+        features = tf.concat([view.interest, view.candidates, *products], axis=-1)
         crossed = start = self.input_dropout(features, training=training)
         for cross in self.crosses:
             crossed = cross(start, crossed)
@@ -96,9 +103,12 @@ class Ranker(tfrs.Model):
         return {
             "config": dataclasses.asdict(self.config) | {"hidden_dims": list(self.config.hidden_dims)},
             "item_embedding": tf_keras.saving.serialize_keras_object(self.item_embedding),
+            "attention": tf_keras.saving.serialize_keras_object(self.attention),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Ranker:
-        embedding = tf_keras.saving.deserialize_keras_object(config["item_embedding"])
-        return cls(from_table(RankerConfig, config["config"]), embedding)
+        parts = (config["item_embedding"], config["attention"])
+        return cls(
+            from_table(RankerConfig, config["config"]), *map(tf_keras.saving.deserialize_keras_object, parts)
+        )

@@ -13,12 +13,14 @@ import sentencepiece
 import tensorflow as tf
 import tensorflow_text
 import tf_keras
+from sentencepiece import sentencepiece_model_pb2
 
 from semid_tf.config import CodeSpace
 from semid_tf.errors import ConfigError, DataError
 from semid_tf.ids.semantic_id import require_codes
 from semid_tf.tokenization.alphabet import alphabet, code_texts, code_texts_in_graph, require_alphabet
 from semid_tf.tokenization.base import Tokenizer
+from semid_tf.tokenization.ngram import NgramTokenizer
 
 PADDING, UNKNOWN = 0, 1
 _SMALLEST_SHARE = 1_000_000
@@ -44,10 +46,32 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
         distinct, place = np.unique(codes, axis=0, return_inverse=True)
-        pieces = np.zeros((len(distinct), self.num_pieces), np.int32)
-        for row, ids in enumerate(self._processor.encode(code_texts(distinct, self.code_space).tolist())):
+        encoded = self._processor.encode(code_texts(distinct, self.code_space).tolist())
+        return self._padded(encoded)[place.ravel()]
+
+    def sample(self, codes: np.ndarray, alpha: float, seed: int) -> np.ndarray:
+        """Segmentations drawn at random: int32 [n, num_pieces], for training on finer pieces now and then.
+
+        Args:
+            codes: int [n, num_levels]; each row has a draw of its own.
+            alpha: for BPE the chance that a merge is left out (BPE dropout, arXiv 1910.13267); for unigram
+                the smoothing of the draw (subword regularization, arXiv 1804.10959).
+            seed: fixes the draws.
+
+        Raises:
+            CodesError: a code is out of range.
+        """
+        require_codes(codes, self.code_space)
+        sentencepiece.set_random_generator_seed(seed)
+        texts = code_texts(codes, self.code_space).tolist()
+        drawn = self._processor.encode(texts, enable_sampling=True, alpha=alpha, nbest_size=-1, num_threads=1)
+        return self._padded(drawn)
+
+    def _padded(self, rows: list[list[int]]) -> np.ndarray:
+        pieces = np.zeros((len(rows), self.num_pieces), np.int32)
+        for row, ids in enumerate(rows):
             pieces[row, : len(ids)] = ids
-        return pieces[place.ravel()]
+        return pieces
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
         valid = self._valid(codes)
@@ -76,10 +100,10 @@ class SentencePieceTokenizer(Tokenizer):
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
 class PiecesAndCodes(Tokenizer):
-    """The pieces of SentencePiece, and each code's own piece besides, where it is not one of them already.
+    """Each single code, as the unigram has it, then SentencePiece's coarse pieces, those of several codes.
 
-    Coarse pieces remember what is common to frequent items; the single codes generalise to new ones. Both are
-    rows of one table.
+    Single codes generalise to new items; coarse pieces remember what is common to frequent ones, in a table
+    of their own: row 0 is padding there too. Both tables together have as many rows as SentencePiece.
 
     Args:
         sentencepiece: gives the pieces.
@@ -89,27 +113,19 @@ class PiecesAndCodes(Tokenizer):
         super().__init__()
         self.sentencepiece, self.code_space = sentencepiece, sentencepiece.code_space
         self.num_pieces, self.num_rows = 2 * self.code_space.num_levels, sentencepiece.num_rows
-        self._single = tf.constant(sentencepiece.single_codes().ravel())
+        self.unigram = NgramTokenizer(self.code_space)
+        coarse = np.ones(self.num_rows, np.int32)
+        coarse[[PADDING, UNKNOWN, *sentencepiece.single_codes().ravel()]] = 0
+        self._coarse_rows = tf.constant(np.cumsum(coarse) * coarse, tf.int32)
+        self.num_coarse_rows = int(coarse.sum()) + 1
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
-        pieces, single = self.sentencepiece.encode(codes), self._single.numpy()[codes + self._starts()]
-        known = (single[:, :, None] == pieces[:, None, :]).any(axis=-1)
-        return np.concatenate([pieces, np.where(known, PADDING, single)], axis=1)
-
-    def encode_codes(self, codes: np.ndarray) -> np.ndarray:
-        """The single codes alone, no coarse pieces: int32 [n, num_pieces]."""
-        require_codes(codes, self.code_space)
-        single = self._single.numpy()[codes + self._starts()]
-        return np.pad(single, ((0, 0), (0, self.code_space.num_levels)))
+        coarse = self._coarse_rows.numpy()[self.sentencepiece.encode(codes)]
+        return np.concatenate([self.unigram.encode(codes), coarse], axis=1).astype(np.int32)
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
-        pieces, valid = self.sentencepiece.encode_in_graph(codes), self._valid(codes)
-        single = tf.gather(self._single, tf.where(valid, codes, 0) + self._starts())
-        known = tf.reduce_any(single[:, :, None] == pieces[:, None, :], axis=-1)
-        return tf.concat([pieces, tf.where(valid & ~known, single, PADDING)], axis=1)
-
-    def _starts(self) -> np.ndarray:
-        return np.arange(self.code_space.num_levels, dtype=np.int32) * self.code_space.largest
+        coarse = tf.gather(self._coarse_rows, self.sentencepiece.encode_in_graph(codes))
+        return tf.concat([self.unigram.encode_in_graph(codes), coarse], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {"sentencepiece": self.sentencepiece.get_config()}
@@ -147,6 +163,24 @@ def train_sentencepiece(
     chosen = counts > 0
     lines = _corpus(codes[chosen], counts[chosen], code_space)
     return SentencePieceTokenizer(code_space, _train(lines, code_space, num_rows, model_type))
+
+
+def sentencepiece_of(pieces: list[str], code_space: CodeSpace) -> SentencePieceTokenizer:
+    """A BPE model of given pieces, first merged first; rows 0 and 1 are padding and unknown."""
+    model: Any = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
+    special = {"<pad>": model.SentencePiece.CONTROL, "<unk>": model.SentencePiece.UNKNOWN}
+    for text, kind in special.items():
+        model.pieces.add(piece=text, score=0, type=kind)
+    for rank, text in enumerate(pieces):
+        model.pieces.add(piece=text, score=-rank)
+    settings = model.trainer_spec
+    settings.model_type = settings.BPE
+    settings.pad_id, settings.unk_id, settings.bos_id, settings.eos_id = PADDING, UNKNOWN, -1, -1
+    settings.vocab_size = len(model.pieces)
+    model.normalizer_spec.name = "identity"
+    model.normalizer_spec.add_dummy_prefix = False
+    model.normalizer_spec.remove_extra_whitespaces = False
+    return SentencePieceTokenizer(code_space, model.SerializeToString())
 
 
 def _corpus(codes: np.ndarray, counts: np.ndarray, code_space: CodeSpace) -> Iterator[str]:

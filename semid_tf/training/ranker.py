@@ -11,7 +11,7 @@ import tf_keras
 from semid_tf.config import RankerConfig
 from semid_tf.data import Examples, scoring_batches, training_batches
 from semid_tf.layers import CatalogueEmbedding
-from semid_tf.models import Ranker
+from semid_tf.models import History, Ranker
 from semid_tf.progress import FiniteLoss, ProgressBar
 
 _SCORING_BATCH = 2048
@@ -23,6 +23,7 @@ def fit_ranker(
     train: Examples,
     config: RankerConfig,
     callbacks: Sequence[tf_keras.callbacks.Callback] = (),
+    attention: History | None = None,
 ) -> Ranker:
     """Trains a ranker from scratch.
 
@@ -31,13 +32,35 @@ def fit_ranker(
         item_embedding: turns item indices into vectors.
         train: the examples.
         config: see `RankerConfig`.
-        callbacks: of a method, such as `CoarseDropout`.
+        callbacks: called beside its own.
+        attention: of the ranker, see `Ranker`.
 
     Raises:
         TrainingError: the loss is no longer finite.
     """
     tf_keras.utils.set_random_seed(config.seed)
-    ranker = Ranker(config, item_embedding)
+    return train_ranker(title, Ranker(config, item_embedding, attention), train, config, callbacks)
+
+
+def train_ranker(
+    title: str,
+    ranker: Ranker,
+    train: Examples,
+    config: RankerConfig,
+    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
+) -> Ranker:
+    """Trains a ranker in place, from the weights that it has.
+
+    Args:
+        title: of the progress bar.
+        ranker: what is frozen stays as it is.
+        train: the examples.
+        config: epochs, batch size, learning rate and seed of this training.
+        callbacks: called beside its own.
+
+    Raises:
+        TrainingError: the loss is no longer finite.
+    """
     steps = -(-len(train.users) // config.batch_size) * config.epochs
     rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     ranker.compile(tf_keras.optimizers.Adam(rate))

@@ -85,6 +85,13 @@ def _ensemble() -> Part:
     return Part(sid.SequenceEnsemble(members), tf.constant([[0, 3, 9], [5, 1, 7]]))
 
 
+def _unified() -> Part:
+    layer = sid.UnifiedEmbedding(sid.PieceEmbedding(13, 4), sid.PieceEmbedding(7, 4, seed=1), half_seen=3.0)
+    pieces = sid.NgramTokenizer(SPACE).encode(ALL_CODES)
+    features = sid.unified_features(pieces, 1 + np.arange(64) % 6, np.arange(64) % 5)
+    return Part(layer, tf.constant(features.reshape(4, 16, 5)))
+
+
 EXAMPLES: dict[type, Callable[[], Part]] = {
     sid.RQVAE: _rqvae,
     sid.ResidualKMeans: _residual_kmeans,
@@ -94,11 +101,15 @@ EXAMPLES: dict[type, Callable[[], Part]] = {
     sid.SequenceEnsemble: _ensemble,
     sid.ItemTower: lambda: Part(sid.ItemTower([sid.IdToken(9, 4, seed=1)]), tf.constant([0, 3, 9])),
     sid.CountedDropout: lambda: Part(sid.CountedDropout(0.5, seed=1), _random(9, DIM)),
+    sid.UnifiedEmbedding: _unified,
     sid.ResidualQuantizer: lambda: Part(sid.ResidualQuantizer(3, 8), _random(9, DIM)),
     sid.LinearPlusMLP: lambda: Part(sid.LinearPlusMLP(4, 8, seed=2), _random(9, DIM)),
     sid.DenseContentEmbedding: lambda: Part(sid.DenseContentEmbedding(4, (8, 5), seed=2), _random(2, 9, DIM)),
     sid.HashedEmbedding: lambda: Part(sid.HashedEmbedding(11, 4), tf.constant([["a", "b"], ["", "ß🧀"]])),
     sid.PieceEmbedding: lambda: Part(sid.PieceEmbedding(11, 4), tf.constant([[1, 0, 0], [10, 2, 2]])),
+    sid.SentencePieceLookup: lambda: Part(
+        sid.SentencePieceLookup(sentencepiece()), tf.constant(ALL_CODES.reshape(8, 8, 3))
+    ),
     sid.SemanticEmbedding: lambda: Part(
         sid.SemanticEmbedding(sid.PrefixTokenizer(SPACE, num_rows=29), dim=4), tf.constant(ALL_CODES)
     ),
@@ -114,6 +125,8 @@ def sentencepiece(model_type: str = "bpe") -> sid.SentencePieceTokenizer:
 TOKENIZERS: dict[str, Callable[[], sid.Tokenizer]] = {
     "NgramTokenizer": lambda: sid.NgramTokenizer(SPACE, n=2),
     "NgramTokenizer hashed": lambda: sid.NgramTokenizer(SPACE, n=2, num_rows=7),
+    "NgramTokenizer overlapping": lambda: sid.NgramTokenizer(SPACE, n=2, overlapping=True),
+    "NgramTokenizer apart": lambda: sid.NgramTokenizer(SPACE, n=2, num_rows=8, apart=True),
     "PrefixTokenizer": lambda: sid.PrefixTokenizer(SPACE),
     "PrefixTokenizer hashed": lambda: sid.PrefixTokenizer(SPACE, num_rows=17),
     "SentencePieceTokenizer": sentencepiece,

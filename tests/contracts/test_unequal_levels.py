@@ -115,9 +115,9 @@ def test_sentencepiece_in_graph_equals_python(codes: np.ndarray, model_type: str
     for tokenizer in (pieces, both):
         found = tf.function(tokenizer.encode_in_graph)(tf.constant(every))
         np.testing.assert_array_equal(found, tokenizer.encode(every))
-        assert (found.numpy() != 1).all(), "an unknown piece"
+        assert tokenizer is both or (found.numpy() != 1).all(), "an unknown piece"
         outside = np.array([[0, 8, 0], [0, 0, 4], [16, 0, 0], [-1, -1, -1]], np.int32)
         assert not tokenizer.encode_in_graph(tf.constant(outside)).numpy().any()
     single = pieces.single_codes()
-    np.testing.assert_array_equal(both.encode_codes(every)[:, :3], single[np.arange(3), every])
+    np.testing.assert_array_equal(both.encode(every)[:, :3], sid.NgramTokenizer(SPACE).encode(every))
     assert len(np.unique(single[single > 0])) == SPACE.num_codes

@@ -153,3 +153,29 @@ def test_a_direct_table_beyond_int32_is_refused() -> None:
     with pytest.raises(sid.ConfigError, match="would need 4311810305 rows; give num_rows to hash into fewer"):
         sid.PrefixTokenizer(space)
     assert sid.PrefixTokenizer(space, 4096).num_rows == 4096
+
+
+def test_overlapping_groups_by_hand() -> None:
+    tokenizer = sid.NgramTokenizer(sid.CodeSpace(3, 4), n=2, overlapping=True)
+    assert tokenizer.groups() == [range(0, 2), range(1, 3)]
+    # 1 + 4 * first + second, and 16 rows behind those.
+    assert tokenizer.encode(np.array([[1, 2, 3], [0, 0, 0]])).tolist() == [[7, 28], [1, 17]]
+    assert tokenizer.num_rows == 33
+
+
+@given(hashed())
+def test_groups_apart_have_equal_parts_of_the_table(drawn: tuple[sid.Tokenizer, np.ndarray]) -> None:
+    space, codes = drawn[0].code_space, drawn[1]
+    tokenizer = sid.PrefixTokenizer(space, num_rows=1 + 5 * space.num_levels, apart=True)
+    pieces = tokenizer.encode(codes)
+    np.testing.assert_array_equal(
+        (pieces - 1) // 5, np.broadcast_to(np.arange(space.num_levels), codes.shape)
+    )
+    for place, levels in enumerate(tokenizer.groups()):
+        expected = [hash_in_whole_numbers([int(row[i]) for i in levels], place, 6) for row in codes]
+        np.testing.assert_array_equal(pieces[:, place] - 5 * place, expected)
+
+
+def test_groups_apart_need_a_row_each() -> None:
+    with pytest.raises(sid.ConfigError, match=r"num_rows must be at least 4, padding and 3 more, got 3\."):
+        sid.PrefixTokenizer(sid.CodeSpace(3, 4), num_rows=3, apart=True)

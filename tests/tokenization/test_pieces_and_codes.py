@@ -22,28 +22,21 @@ def both(request: pytest.FixtureRequest, fitted_codes: np.ndarray) -> PiecesAndC
     return PiecesAndCodes(sid.train_sentencepiece(fitted_codes, counts, SPACE, 120, request.param))
 
 
-def test_an_item_has_its_pieces_and_its_codes_each_once(
-    both: PiecesAndCodes, fitted_codes: np.ndarray
-) -> None:
-    coarse, single = both.sentencepiece.encode(fitted_codes), both.sentencepiece.single_codes()
+def test_an_item_has_its_codes_and_its_coarse_pieces(both: PiecesAndCodes, fitted_codes: np.ndarray) -> None:
+    of_sentencepiece, single = both.sentencepiece.encode(fitted_codes), both.sentencepiece.single_codes()
     found = both.encode(fitted_codes)
     assert (found.dtype, found.shape) == (np.int32, (len(fitted_codes), both.num_pieces))
+    np.testing.assert_array_equal(found[:, :3], sid.NgramTokenizer(SPACE).encode(fitted_codes))
+    coarse = [piece for piece in range(2, both.num_rows) if piece not in single]
     kinds = set()
-    for pieces, of_sentencepiece, codes in zip(found, coarse, fitted_codes, strict=True):
-        held = sorted(piece for piece in pieces if piece)
-        expected = {*of_sentencepiece, *(single[level, code] for level, code in enumerate(codes))} - {0}
-        assert held == sorted(expected)
-        kinds.add(len(held))
-    # An item of single codes only; one of a coarse piece beside them.
-    assert {3, 4} <= kinds
-
-
-def test_single_codes_alone(both: PiecesAndCodes, fitted_codes: np.ndarray) -> None:
-    found = both.encode_codes(fitted_codes)
-    expected = both.sentencepiece.single_codes()[np.arange(3), fitted_codes]
-    np.testing.assert_array_equal(found[:, :3], expected)
-    assert found.shape == (len(fitted_codes), 6)
-    assert not found[:, 3:].any()
+    for rows, pieces in zip(found[:, 3:], of_sentencepiece, strict=True):
+        expected = [coarse.index(piece) + 1 for piece in pieces if piece in coarse]
+        assert [row for row in rows if row] == expected
+        kinds.add(len(expected))
+    assert both.num_coarse_rows == len(coarse) + 1
+    assert both.unigram.num_rows + both.num_coarse_rows == both.num_rows
+    # An item of single codes only; one with a coarse piece.
+    assert {0, 1} <= kinds
 
 
 def test_graph_and_config_give_the_same(both: PiecesAndCodes, fitted_codes: np.ndarray) -> None:
@@ -60,6 +53,5 @@ def test_padding_and_codes_out_of_range(both: PiecesAndCodes) -> None:
     pieces = both.encode_in_graph(tf.constant(codes, tf.int32)).numpy()
     assert not pieces[1:].any()
     np.testing.assert_array_equal(pieces[:1], both.encode(codes[:1]))
-    for encode in (both.encode, both.encode_codes):
-        with pytest.raises(sid.CodesError, match="level 0 has codes 0 to 15"):
-            encode(codes)
+    with pytest.raises(sid.CodesError, match="level 0 has codes 0 to 15"):
+        both.encode(codes)
