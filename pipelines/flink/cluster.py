@@ -21,6 +21,8 @@ import semid_tf as sid
 from pipelines.flink.java import JOB_MANAGER, JVM_FLAGS, TASK_MANAGER, flink_version, java_command
 
 _START_S, _STOP_S, _POLL_S = 90, 10, 0.2
+#: Workers outlive pauses of a job: a new one loads TensorFlow and the model again.
+_KEEP_WORKERS_S = 3600
 _JOB_MANAGER_MB, _TASK_MANAGER_MB = 512, 768
 #: Each task manager has slots for a lost neighbour's work; a lost one is noticed within ten seconds, and what
 #: it did is done again.
@@ -43,13 +45,15 @@ restart-strategy.fixed-delay.attempts: 3
 restart-strategy.fixed-delay.delay: 1 s
 heartbeat.interval: 2000
 heartbeat.timeout: 10000
+metrics.fetcher.update-interval: 1000
 taskmanager.cpu.cores: 1
 taskmanager.memory.framework.heap.size: 128m
 taskmanager.memory.framework.off-heap.size: 128m
 taskmanager.memory.task.heap.size: 512m
 taskmanager.memory.task.off-heap.size: 128m
-taskmanager.memory.network.min: 64m
-taskmanager.memory.network.max: 64m
+taskmanager.memory.network.min: 128m
+taskmanager.memory.network.max: 128m
+taskmanager.network.sort-shuffle.min-buffers: 64
 taskmanager.memory.managed.size: 256m
 taskmanager.memory.jvm-metaspace.size: 256m
 taskmanager.memory.jvm-overhead.min: 192m
@@ -88,6 +92,7 @@ class FlinkCluster:
             *([f"--flink_job_server_jar={jar}"] if jar.exists() else []),
             *(f"--job_server_jvm_properties={flag}" for flag in JVM_FLAGS),
             f"--parallelism={self._num}",
+            f"--environment_cache_millis={_KEEP_WORKERS_S * 1000}",
             "--environment_type=EXTERNAL",
             f"--environment_config=localhost:{self._pool}",
         ]
@@ -105,7 +110,8 @@ class FlinkCluster:
             (self._folder / name).write_text(settings, encoding="utf-8")
         self._java("job-manager", JOB_MANAGER, _JOB_MANAGER_MB)
         self.task_managers = [
-            self._java(f"task-manager-{number}", TASK_MANAGER, _TASK_MANAGER_MB) for number in range(self._num)
+            self._java(f"task-manager-{number}", TASK_MANAGER, _TASK_MANAGER_MB)
+            for number in range(self._num)
         ]
         pool = ["-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={self._pool}"]
         self._run("worker-pool", [sys.executable, *pool])
@@ -126,15 +132,15 @@ class FlinkCluster:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _START_S
-        while self.overview().get("taskmanagers") != self._num:
+        while self.ask("/overview").get("taskmanagers") != self._num:
             if time.monotonic() > deadline or any(p.poll() is not None for p in self._processes):
                 raise sid.ConfigError(f"Flink did not start: {self._last_words()}")
             time.sleep(_POLL_S)
 
-    def overview(self) -> dict[str, Any]:
-        """What the job manager says of its task managers, slots and jobs; nothing while it does not answer."""
+    def ask(self, path: str) -> dict[str, Any]:
+        """The job manager's answer to a REST path such as "/overview"; {} while it is silent."""
         try:
-            with urlopen(f"http://localhost:{self._rest}/overview", timeout=_STOP_S) as answer:
+            with urlopen(f"http://localhost:{self._rest}{path}", timeout=_STOP_S) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
         except OSError:
