@@ -34,7 +34,7 @@ from apache_beam.runners.runner import PipelineResult
 import semid_tf as sid
 from pipelines.arrow_coder import ArrowTableCoder
 from pipelines.counting import read_counter
-from pipelines.encoding import QuantizerHandler
+from pipelines.encoding import QuantizerHandler, share_model
 from pipelines.launch import absolute, check_items, match_files, one_line, open_quantizer
 from pipelines.previous import Previous
 from pipelines.progress import elapsed_time
@@ -97,9 +97,9 @@ def encode_corpus(
     rows = check_items(items, model)
     num_shards = _num_shards(rows, num_shards)
     earlier = Previous.of(absolute(str(previous)), model) if previous else None
-    handler = QuantizerHandler(
-        str(model.artifact.path), model.fingerprint, model.code_space.num_levels, encoded_at
-    )
+    path = str(model.artifact.path)
+    share_model(path, model.fingerprint, model.module)
+    handler = QuantizerHandler(path, model.fingerprint, model.code_space.num_levels, encoded_at)
     encode = EncodeItems(handler, model.embedding_dim, num_shards, earlier)
     _make_folders(folder)
     with elapsed_time(f"encode {rows:,} items"):

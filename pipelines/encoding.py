@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,15 @@ from pipelines.schema import (
     matrix,
     vectors,
 )
+from pipelines.tensors import as_tensor
+
+# What this process has loaded already, for as long as somebody else holds it.
+_LOADED: WeakValueDictionary[tuple[str, str], Any] = WeakValueDictionary()
+
+
+def share_model(folder: str, fingerprint: str, model: Any) -> None:
+    """Spares workers inside of this process a load of their own."""
+    _LOADED[folder, fingerprint] = model
 
 
 class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
@@ -51,7 +61,7 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
         return encoded_schema(self._num_levels)
 
     def load_model(self) -> Any:
-        return tf.saved_model.load(self._folder)
+        return _LOADED.get((self._folder, self._fingerprint)) or tf.saved_model.load(self._folder)
 
     def run_inference(
         self, batch: pa.Table, model: Any, inference_args: Mapping[str, Any] | None = None
@@ -72,7 +82,7 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
         return pa.table(columns, schema=self.schema)
 
     def _codes(self, embeddings: np.ndarray, model: Any) -> np.ndarray:
-        codes = model.signatures["encode"](embedding=tf.constant(embeddings))["codes"].numpy()
+        codes = model.signatures["encode"](embedding=as_tensor(embeddings))["codes"].numpy()
         expected = (len(embeddings), self._num_levels)
         if codes.shape != expected or codes.dtype != np.int32:
             found = f"{codes.dtype} {list(codes.shape)}"
