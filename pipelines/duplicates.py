@@ -14,7 +14,7 @@ from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 from pipelines import arrow_coder  # noqa: F401 - registers the coder of pa.Table
 from pipelines.counting import count_rejected
 from pipelines.hashing import hash_texts
-from pipelines.schema import ITEM_ID, ROW, SOURCE
+from pipelines.schema import ITEM_ID, ROW, SOURCE, one_array
 from pipelines.validation import DUPLICATE_ITEM_ID, reject
 
 #: Number of a shard, and rows of it.
@@ -28,7 +28,7 @@ def partition(table: pa.Table, num_shards: int) -> Iterator[Shard]:
 
 def shards_of(table: pa.Table, num_shards: int) -> np.ndarray:
     """The shard of each row, by a hash of its item_id: uint64 [n], each in [0, num_shards)."""
-    hashes = hash_texts(table.column(ITEM_ID).combine_chunks())
+    hashes = hash_texts(one_array(table.column(ITEM_ID)))
     # The upper half: the low bits of FNV-1a mix poorly.
     return (hashes >> np.uint64(32)) % np.uint64(num_shards)
 
@@ -77,7 +77,7 @@ def _sorted(table: pa.Table, names: list[str]) -> pa.Table:
 
 def _first(ordered: pa.Table) -> np.ndarray:
     """Whether a row's item_id is another one than that of the row before: bool [n]."""
-    item_ids = ordered.column(ITEM_ID).combine_chunks()
+    item_ids = one_array(ordered.column(ITEM_ID))
     first = np.ones(len(ordered), bool)
     first[1:] = np.asarray(pc.not_equal(item_ids[1:], item_ids[:-1]))
     return first

@@ -24,7 +24,18 @@ import semid_tf as sid
 from pipelines.counting import count_items
 from pipelines.duplicates import Shard, shards_of
 from pipelines.encoding import QuantizerHandler
-from pipelines.schema import CODES, CODES_FILE, CONTENT, EMBEDDING, ENCODED_AT, ITEM_ID, matrix, vectors
+from pipelines.publishing import open_output
+from pipelines.schema import (
+    CODES,
+    CODES_FILE,
+    CONTENT,
+    EMBEDDING,
+    ENCODED_AT,
+    ITEM_ID,
+    matrix,
+    one_array,
+    vectors,
+)
 from pipelines.sources import BATCH_ROWS, open_parquet
 
 _COLUMNS = [ITEM_ID, CODES, ENCODED_AT, CONTENT]
@@ -45,7 +56,7 @@ class Previous:
             ArtifactError: it is no complete output, or of a version that kept no content hashes.
             ProvenanceError: it is of another quantizer.
         """
-        sid.open_artifact(folder, "codes").require_parent(quantizer.artifact)
+        open_output(folder, "codes").require_parent(quantizer.artifact)
         (found,) = FileSystems.match([FileSystems.join(folder, "codes", "*.parquet")])
         paths = tuple(sorted(file.path for file in found.metadata_list))
         for path in paths:
@@ -162,7 +173,7 @@ def fill_in(now: pa.Table, before: pa.Table) -> pa.Table:
     Raises:
         RuntimeError: an item that was taken for unchanged is another one; this fails the job.
     """
-    rows = pc.index_in(now.column(ITEM_ID), before.column(ITEM_ID).combine_chunks())
+    rows = pc.index_in(now.column(ITEM_ID), one_array(before.column(ITEM_ID)))
     carried = np.asarray(now.column(ENCODED_AT).is_null())
     _count(rows, carried, len(before))
     if not carried.any():
@@ -171,11 +182,11 @@ def fill_in(now: pa.Table, before: pa.Table) -> pa.Table:
     if not old.column(CONTENT).equals(now.column(CONTENT).filter(pa.array(carried))):
         raise RuntimeError("an item has the content hash of another one; run without the previous output.")
     codes = matrix(now.column(CODES)).copy()
-    codes[carried] = old.column(CODES).combine_chunks().flatten().to_numpy().reshape(-1, codes.shape[1])
+    codes[carried] = one_array(old.column(CODES)).flatten().to_numpy().reshape(-1, codes.shape[1])
     times = pc.replace_with_mask(
-        now.column(ENCODED_AT).combine_chunks(),
+        one_array(now.column(ENCODED_AT)),
         pa.array(carried),
-        old.column(ENCODED_AT).combine_chunks().cast(now.schema.field(ENCODED_AT).type),
+        one_array(old.column(ENCODED_AT)).cast(now.schema.field(ENCODED_AT).type),
     )
     filled = {CODES: vectors(codes), ENCODED_AT: times}
     columns = [filled.get(name, now.column(name)) for name in now.column_names]

@@ -14,7 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 
 import semid_tf as sid
 from pipelines.content import row_hashes
-from pipelines.schema import CODES, ENCODED_AT, REASON
+from pipelines.schema import CODES, ENCODED_AT, REASON, one_array
 from pipelines.sinks import part_path
 from pipelines.sources import open_parquet
 from pipelines.validation import REASONS
@@ -40,7 +40,7 @@ def describe_codes(folder: str, num_parts: int, space: sid.CodeSpace, encoded_at
     encoded = 0
     for part in read_parts(folder, num_parts, [CODES, ENCODED_AT]):
         encoded += pc.sum(pc.equal(part.column(ENCODED_AT), encoded_at)).as_py() or 0
-        codes = part.column(CODES).combine_chunks().flatten().to_numpy().reshape(-1, space.num_levels)
+        codes = one_array(part.column(CODES)).flatten().to_numpy().reshape(-1, space.num_levels)
         sid.require_codes(codes, space)
         counts += sid.code_counts(codes, space)
         hashes.append(row_hashes(codes))
@@ -50,8 +50,13 @@ def describe_codes(folder: str, num_parts: int, space: sid.CodeSpace, encoded_at
         "unchanged": items - encoded,
         "levels": space.num_levels,
         "code_usage": ((counts > 0).sum(axis=1) / space.codebook_sizes).tolist(),
-        "unique_rate": len(np.unique(np.concatenate(hashes))) / items if items else 0.0,
+        "unique_rate": _count_different(np.concatenate(hashes)) / items if items else 0.0,
     }
+
+
+def _count_different(hashes: np.ndarray) -> int:
+    hashes.sort()
+    return int(np.count_nonzero(hashes[1:] != hashes[:-1])) + 1
 
 
 def count_rejected(folder: str, num_parts: int) -> dict[str, int]:
