@@ -4,11 +4,14 @@
 
 writes
 
-    codes/part-00000-of-0000N.parquet       item_id, codes, semantic_id, quantizer, encoded_at, content
+    codes/part-00000-of-0000N.parquet       item_id, codes, semantic_id, quantizer, encoded_at, content, ...
     rejected/part-00000-of-0000N.parquet    item_id, reason, source, row
     report.json                             counts and statistics
-    manifest.json                           last, when all the rest is there
+    manifest.json, COMPLETED                last, when all the rest is there
 
+`--tokenizer NAME=FOLDER` gives a column `piece_ids_NAME`; `--format csv` (jsonl, avro, tfrecord) writes the
+codes once more, into `codes_csv/`. Items and output may lie on any Beam file system; an output that lies not
+on a local disk is complete when COMPLETED is there.
 `--previous FOLDER` names an earlier output: only new and changed items are encoded, the others are carried
 over, and those that are gone are left out. The codes are those of a run without it.
 """
@@ -26,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
@@ -34,14 +36,17 @@ from apache_beam.runners.runner import PipelineResult
 import semid_tf as sid
 from pipelines.arrow_coder import ArrowTableCoder
 from pipelines.counting import read_counter
-from pipelines.encoding import QuantizerHandler
+from pipelines.encoding import QuantizerHandler, share_model
 from pipelines.launch import absolute, check_items, match_files, one_line, open_quantizer
+from pipelines.pieces import Tokenizers
 from pipelines.previous import Previous
 from pipelines.progress import elapsed_time
+from pipelines.publishing import complete_remote, publish_folder, refuse_existing, write_text
 from pipelines.report import check_rejected_rate, make_report
 from pipelines.schema import CODES, ITEM_ID, QUANTIZER
-from pipelines.sources import ReadItems
+from pipelines.sources import ReadItems, open_parquet
 from pipelines.transforms import ENCODED, REJECTED_DOOR, EncodeItems, WriteDoors
+from pipelines.writers import WRITERS
 
 KIND = "codes"
 #: Runs in this process. Beam's own default, DirectRunner, first tries to download another runner.
@@ -58,6 +63,8 @@ def encode_corpus(
     num_shards: int | None = None,
     previous: str | Path | None = None,
     max_rejected_rate: float = 1.0,
+    tokenizers: Sequence[str] = (),
+    formats: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Encodes all items into an existing folder, such as a staging folder.
 
@@ -76,6 +83,8 @@ def encode_corpus(
         previous: published output of an earlier run; items whose id and embedding are the same there are
             carried over with their codes and `encoded_at`.
         max_rejected_rate: share of the items that may be rejected, in [0, 1].
+        tokenizers: `NAME=FOLDER` each; a column `piece_ids_NAME` for each.
+        formats: of `WRITERS`; the codes once more in each.
 
     Returns:
         The report: `input`, `encoded`, `unchanged`, `rejected`, `rejected_by_reason`, `levels`,
@@ -94,29 +103,33 @@ def encode_corpus(
     items, folder = absolute(items), absolute(str(folder))
     model = open_quantizer(absolute(str(quantizer)))
     _check_rate(max_rejected_rate)
+    _check_formats(formats)
+    pieces = Tokenizers.of(tokenizers, model.code_space)
     rows = check_items(items, model)
     num_shards = _num_shards(rows, num_shards)
     earlier = Previous.of(absolute(str(previous)), model) if previous else None
-    handler = QuantizerHandler(
-        str(model.artifact.path), model.fingerprint, model.code_space.num_levels, encoded_at
-    )
+    path = str(model.artifact.path)
+    share_model(path, model.fingerprint, model.module)
+    handler = QuantizerHandler(path, model.fingerprint, model.code_space, encoded_at)
     encode = EncodeItems(handler, model.embedding_dim, num_shards, earlier)
-    _make_folders(folder)
+    _make_folders(folder, formats)
     with elapsed_time(f"encode {rows:,} items"):
         result = _run_interruptibly(
-            items, encode, WriteDoors(folder, num_shards), options or PipelineOptions([])
+            items,
+            encode,
+            WriteDoors(folder, num_shards, pieces, formats),
+            options or PipelineOptions([]),
         )
     report = make_report(folder, num_shards, rows, model, encoded_at)
     report.update((name, read_counter(result, name)) for name in ("changed", "deleted"))
     check_rejected_rate(report, max_rejected_rate)
     report["seconds"] = round(time.perf_counter() - start, 3)
-    with FileSystems.create(FileSystems.join(folder, "report.json")) as file:
-        file.write(json.dumps(report, indent=2).encode() + b"\n")
+    write_text(folder, "report.json", json.dumps(report, indent=2) + "\n")
     return report
 
 
-def _make_folders(folder: str) -> None:
-    for door in (ENCODED, REJECTED_DOOR):
+def _make_folders(folder: str, formats: Sequence[str]) -> None:
+    for door in (ENCODED, REJECTED_DOOR, *(f"{ENCODED}_{kind}" for kind in formats)):
         path = FileSystems.join(folder, door)
         if FileSystems.exists(path):
             raise sid.ArtifactError(f"{path} exists and is never overwritten; give a fresh folder.")
@@ -132,6 +145,13 @@ def _num_shards(rows: int, asked: int | None) -> int:
 def _check_rate(most: float) -> None:
     if not 0 <= most <= 1:
         raise sid.ConfigError(f"max_rejected_rate must be in [0, 1], got {most:g}.")
+
+
+def _check_formats(formats: Sequence[str]) -> None:
+    for kind in formats:
+        if kind not in WRITERS or kind == "parquet":
+            known = ", ".join(name for name in WRITERS if name != "parquet")
+            raise sid.ConfigError(f"{kind} is no further format; there are {known}.")
 
 
 def _run_interruptibly(*arguments: Any) -> PipelineResult:
@@ -160,36 +180,37 @@ def _pipeline(options: PipelineOptions) -> beam.Pipeline:
 
 def codes_fingerprint(folder: str | Path) -> str:
     """Identifies the codes in an output folder, whatever was rejected and whenever they were made."""
-    return sid.fingerprint(*map(_content, sorted((Path(folder) / ENCODED).glob("*.parquet"))))
+    (found,) = FileSystems.match([FileSystems.join(str(folder), ENCODED, "*.parquet")])
+    return sid.fingerprint(*map(_content, sorted(file.path for file in found.metadata_list)))
 
 
-def _content(path: Path) -> bytes:
-    return ArrowTableCoder().encode(pq.read_table(path, columns=[ITEM_ID, CODES, QUANTIZER]))
+def _content(path: str) -> bytes:
+    with open_parquet(path) as parquet:
+        return ArrowTableCoder().encode(parquet.read([ITEM_ID, CODES, QUANTIZER]))
 
 
 def publish_corpus(
-    items: str,
-    quantizer: str | Path,
-    output: str | Path,
-    options: PipelineOptions | None = None,
-    num_shards: int | None = None,
-    previous: str | Path | None = None,
-    max_rejected_rate: float = 1.0,
+    items: str, quantizer: str | Path, output: str | Path, *settings: Any, **more: Any
 ) -> sid.Artifact:
-    """Like `encode_corpus`, but publishes: `output` appears whole, with a manifest, or not at all.
+    """Like `encode_corpus`, whose further arguments it takes, but publishes: `output` appears whole, with a
+    manifest and `COMPLETED`, or not at all. Elsewhere than on a local disk, it is there once `COMPLETED` is.
 
     Raises:
         ArtifactError: `output` exists.
     """
+    refuse_existing(str(output))
+    if FileSystems.get_scheme(str(output)):
+        report = encode_corpus(items, quantizer, output, *settings, **more)
+        manifest = _manifest(items, quantizer, output, report)
+        complete_remote(str(output), manifest)
+        return sid.Artifact(Path(output), manifest)
     output = Path(output).absolute()
-    if output.exists():
-        raise sid.ArtifactError(f"{output} exists and is never overwritten; give another output folder.")
     with sid.staging(output.parent) as folder:
-        report = encode_corpus(items, quantizer, folder, options, num_shards, previous, max_rejected_rate)
-        return sid.publish(folder, output, _manifest(items, quantizer, folder, report))
+        report = encode_corpus(items, quantizer, folder, *settings, **more)
+        return publish_folder(folder, output, _manifest(items, quantizer, folder, report))
 
 
-def _manifest(items: str, quantizer: str | Path, folder: Path, report: dict[str, Any]) -> sid.Manifest:
+def _manifest(items: str, quantizer: str | Path, folder: str | Path, report: dict[str, Any]) -> sid.Manifest:
     parent = sid.open_artifact(quantizer, "quantizer")
     matched = match_files(absolute(items))
     files = [[file.path, file.size_in_bytes, file.last_updated_in_seconds] for file in matched]
@@ -218,6 +239,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max_rejected_rate", type=float, default=1.0, help="publish nothing if more is rejected; default 1"
     )
+    parser.add_argument(
+        "--tokenizer",
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER",
+        help="adds piece_ids_NAME; repeatable",
+    )
+    parser.add_argument(
+        "--format", action="append", default=[], help="writes the codes also as csv, jsonl, avro or tfrecord"
+    )
     return parser
 
 
@@ -238,6 +269,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.num_shards,
             arguments.previous,
             arguments.max_rejected_rate,
+            arguments.tokenizer,
+            arguments.format,
         )
     except sid.SemidError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from apache_beam.ml.inference.base import ModelHandler
 
+import semid_tf as sid
 from pipelines.schema import (
     CONTENT,
     EMBEDDING,
@@ -23,6 +25,15 @@ from pipelines.schema import (
     matrix,
     vectors,
 )
+from pipelines.tensors import as_tensor
+
+# What this process has loaded already, for as long as somebody else holds it.
+_LOADED: WeakValueDictionary[tuple[str, str], Any] = WeakValueDictionary()
+
+
+def share_model(folder: str, fingerprint: str, model: Any) -> None:
+    """Spares workers inside of this process a load of their own."""
+    _LOADED[folder, fingerprint] = model
 
 
 class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
@@ -34,24 +45,26 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
     Args:
         folder: of the SavedModel, on any file system that TensorFlow reads.
         fingerprint: of the quantizer; every row carries it.
-        num_levels: codes an item.
+        space: that all codes lie in.
         encoded_at: when the job began; every row carries it. None: each table its own moment.
     """
 
-    def __init__(self, folder: str, fingerprint: str, num_levels: int, encoded_at: datetime | None) -> None:
+    def __init__(
+        self, folder: str, fingerprint: str, space: sid.CodeSpace, encoded_at: datetime | None
+    ) -> None:
         super().__init__()
         self._folder = folder
         self._fingerprint = fingerprint
-        self._num_levels = num_levels
+        self._space = space
         self._encoded_at = encoded_at
 
     @property
     def schema(self) -> pa.Schema:
         """Of the tables that come out."""
-        return encoded_schema(self._num_levels)
+        return encoded_schema(self._space.num_levels)
 
     def load_model(self) -> Any:
-        return tf.saved_model.load(self._folder)
+        return _LOADED.get((self._folder, self._fingerprint)) or tf.saved_model.load(self._folder)
 
     def run_inference(
         self, batch: pa.Table, model: Any, inference_args: Mapping[str, Any] | None = None
@@ -62,7 +75,7 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
 
     def unchanged(self, items: pa.Table) -> pa.Table:
         """The same of items whose codes are known; they and `encoded_at` are still to be filled in."""
-        return self._encoded(items, np.zeros((len(items), self._num_levels), np.int32), None)
+        return self._encoded(items, np.zeros((len(items), self._space.num_levels), np.int32), None)
 
     def _encoded(self, items: pa.Table, codes: np.ndarray, encoded_at: datetime | None) -> pa.Table:
         quantizer = labels(self._fingerprint, len(items))
@@ -72,11 +85,12 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
         return pa.table(columns, schema=self.schema)
 
     def _codes(self, embeddings: np.ndarray, model: Any) -> np.ndarray:
-        codes = model.signatures["encode"](embedding=tf.constant(embeddings))["codes"].numpy()
-        expected = (len(embeddings), self._num_levels)
+        codes = model.signatures["encode"](embedding=as_tensor(embeddings))["codes"].numpy()
+        expected = (len(embeddings), self._space.num_levels)
         if codes.shape != expected or codes.dtype != np.int32:
             found = f"{codes.dtype} {list(codes.shape)}"
             raise ValueError(f"{self._folder}: encode gave {found}; int32 {list(expected)} is needed.")
+        sid.require_codes(codes, self._space)
         return codes
 
     def get_num_bytes(self, batch: pa.Table) -> int:

@@ -12,8 +12,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing import test_stream
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
-from small_quantizer import DIM, FINGERPRINT, LEVELS, embeddings, numpy_codes
+from small_quantizer import CODES, DIM, FINGERPRINT, LEVELS, embeddings, numpy_codes
 
+import semid_tf as sid
 from pipelines.arrow_coder import ArrowTableCoder
 from pipelines.encoding import QuantizerHandler
 from pipelines.sources import with_origin
@@ -55,7 +56,7 @@ def test_each_item_leaves_in_its_own_window_with_its_codes(quantizer: Path) -> N
     expected = [(f"early-{i}", texts[i], 10.0) for i in range(3)]
     expected += [(f"late-{i}", texts[3 + i], 40.0) for i in range(2)]
     with beam.Pipeline("BundleBasedDirectRunner", PipelineOptions(["--streaming"])) as pipeline:
-        handler = QuantizerHandler(str(quantizer), FINGERPRINT, LEVELS, encoded_at=None)
+        handler = QuantizerHandler(str(quantizer), FINGERPRINT, sid.CodeSpace(LEVELS, CODES), encoded_at=None)
         items = pipeline | stream | beam.WindowInto(FixedWindows(10))
         doors = items | EncodeStream(handler, DIM)
         codes = doors["codes"] | "SeenCodes" >> beam.FlatMap(seen, "semantic_id")
