@@ -38,6 +38,7 @@ from pipelines.arrow_coder import ArrowTableCoder
 from pipelines.counting import read_counter
 from pipelines.encoding import QuantizerHandler, share_model
 from pipelines.launch import absolute, check_items, match_files, one_line, open_quantizer
+from pipelines.nearby import near
 from pipelines.pieces import Tokenizers
 from pipelines.previous import Previous
 from pipelines.progress import elapsed_time
@@ -76,7 +77,7 @@ def encode_corpus(
         items: path or pattern of files (Parquet, or as their names say JSON lines, CSV, Avro, TFRecord) with
             `item_id` (text or integer) and `embedding` (lists of float16, float32 or float64); on any Beam
             file system (TFRecord: on what TensorFlow reads).
-        quantizer: folder of the quantizer, a SavedModel with manifest.
+        quantizer: folder of the quantizer, a SavedModel with manifest; on any Beam file system.
         folder: filled with `codes/`, `rejected/` and `report.json`.
         options: for Beam; the runner is `DEFAULT_RUNNER` unless they name one.
         num_shards: parts of each table; one for each `SHARD_ITEMS` items unless given.
@@ -100,15 +101,14 @@ def encode_corpus(
             rejected.
     """
     start, encoded_at = time.perf_counter(), datetime.now(UTC)
-    items, folder = absolute(items), absolute(str(folder))
-    model = open_quantizer(absolute(str(quantizer)))
+    items, folder, path = absolute(items), absolute(str(folder)), absolute(str(quantizer))
+    model = open_quantizer(path)
     _check_rate(max_rejected_rate)
     _check_formats(formats)
     pieces = Tokenizers.of(tokenizers, model.code_space)
     rows = check_items(items, model)
     num_shards = _num_shards(rows, num_shards)
     earlier = Previous.of(absolute(str(previous)), model) if previous else None
-    path = str(model.artifact.path)
     share_model(path, model.fingerprint, model.module)
     handler = QuantizerHandler(path, model.fingerprint, model.code_space, encoded_at)
     encode = EncodeItems(handler, model.embedding_dim, num_shards, earlier)
@@ -211,7 +211,7 @@ def publish_corpus(
 
 
 def _manifest(items: str, quantizer: str | Path, folder: str | Path, report: dict[str, Any]) -> sid.Manifest:
-    parent = sid.open_artifact(quantizer, "quantizer")
+    parent = sid.open_artifact(near(str(quantizer)), "quantizer")
     matched = match_files(absolute(items))
     files = [[file.path, file.size_in_bytes, file.last_updated_in_seconds] for file in matched]
     space = {name: parent.manifest.config[name] for name in ("num_levels", "codebook_size")}

@@ -13,6 +13,7 @@ import tensorflow as tf
 from apache_beam.ml.inference.base import ModelHandler
 
 import semid_tf as sid
+from pipelines.nearby import near
 from pipelines.schema import (
     CONTENT,
     EMBEDDING,
@@ -43,7 +44,7 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
     does not load or does not give codes fails the job: it rejects no items.
 
     Args:
-        folder: of the SavedModel, on any file system that TensorFlow reads.
+        folder: of the SavedModel, on any Beam file system.
         fingerprint: of the quantizer; every row carries it.
         space: that all codes lie in.
         encoded_at: when the job began; every row carries it. None: each table its own moment.
@@ -64,7 +65,7 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
         return encoded_schema(self._space.num_levels)
 
     def load_model(self) -> Any:
-        return _LOADED.get((self._folder, self._fingerprint)) or tf.saved_model.load(self._folder)
+        return _LOADED.get((self._folder, self._fingerprint)) or tf.saved_model.load(near(self._folder))
 
     def run_inference(
         self, batch: pa.Table, model: Any, inference_args: Mapping[str, Any] | None = None
