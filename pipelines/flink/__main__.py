@@ -9,19 +9,13 @@ default is what `make flink` fetches.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import semid_tf as sid
 from pipelines import encode
 from pipelines.flink.cluster import local_cluster
-
-
-def flink_home() -> Path:
-    """The folder of the Flink distribution."""
-    return Path(os.environ.get("FLINK_HOME", "build/flink")).absolute()
+from pipelines.flink.java import flink_home
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from pathlib import Path
 
 import semid_tf as sid
@@ -20,6 +22,16 @@ JVM_FLAGS = (
     "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
 )
 _LOG_FLAG = "-Dorg.apache.logging.log4j.level=INFO"
+
+
+def flink_home() -> Path:
+    """The folder of the Flink distribution: `$FLINK_HOME`, or where `make flink` puts it."""
+    return Path(os.environ.get("FLINK_HOME", "build/flink")).absolute()
+
+
+def has_flink(home: Path) -> bool:
+    """Whether there is all that a cluster with a job server needs."""
+    return (home / "job-server.jar").exists() and shutil.which("java") is not None
 
 
 def flink_version(home: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -18,10 +17,11 @@ import semid_tf as sid
 from pipelines.encode import encode_corpus
 from pipelines.flink.__main__ import main
 from pipelines.flink.cluster import FlinkCluster, local_cluster
+from pipelines.flink.java import has_flink
 
 FLINK_HOME = Path(os.environ.get("FLINK_HOME", Path(__file__).parents[2] / "build/flink")).absolute()
 needs_flink = pytest.mark.skipif(
-    not ((FLINK_HOME / "job-server.jar").exists() and shutil.which("java")),
+    not has_flink(FLINK_HOME),
     reason=f"{FLINK_HOME} has no Flink (make flink), or Java is missing",
 )
 SHARDS = 3
@@ -75,7 +75,7 @@ class Slow(NearestCodewords):
     def encode(self, embedding: tf.Tensor) -> dict[str, tf.Tensor]:
         tf.io.write_file(self._sign, "encoding")
         heavy = tf.ones((1_000, 1_000)) * tf.reduce_mean(embedding)
-        for _ in tf.range(60):
+        for _ in tf.range(40):
             heavy = tf.tanh(heavy @ heavy)
         never = tf.cast(tf.math.is_nan(heavy[0, 0]), tf.int32)
         return {"codes": super().encode(embedding)["codes"] + never}
