@@ -21,11 +21,11 @@ import semid_tf as sid
 from pipelines.flink.java import JOB_MANAGER, JVM_FLAGS, TASK_MANAGER, flink_version, java_command
 
 _START_S, _STOP_S, _POLL_S = 90, 10, 0.2
-#: Workers outlive pauses of a job: a new one loads TensorFlow and the model again.
-_KEEP_WORKERS_S = 3600
+#: Workers outlive pauses of a job, since a new one loads TensorFlow and the model again.
+_KEEP_WORKERS_S = 600
 _JOB_MANAGER_MB, _TASK_MANAGER_MB = 512, 768
 #: Each task manager has slots for a lost neighbour's work; a lost one is noticed within ten seconds, and what
-#: it did is done again.
+#: it did is done again. Beam keeps idle workers only if Flink itself loads its classes.
 _SETTINGS = """\
 jobmanager.rpc.address: localhost
 jobmanager.rpc.port: {rpc}
@@ -45,7 +45,7 @@ restart-strategy.fixed-delay.attempts: 3
 restart-strategy.fixed-delay.delay: 1 s
 heartbeat.interval: 2000
 heartbeat.timeout: 10000
-metrics.fetcher.update-interval: 1000
+classloader.resolve-order: parent-first
 taskmanager.cpu.cores: 1
 taskmanager.memory.framework.heap.size: 128m
 taskmanager.memory.framework.off-heap.size: 128m
@@ -113,8 +113,7 @@ class FlinkCluster:
             self._java(f"task-manager-{number}", TASK_MANAGER, _TASK_MANAGER_MB)
             for number in range(self._num)
         ]
-        pool = ["-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={self._pool}"]
-        self._run("worker-pool", [sys.executable, *pool])
+        self._run("worker-pool", [sys.executable, "-m", "pipelines.flink.worker_pool", str(self._pool)])
         self._wait()
 
     def _java(self, name: str, entry: str, heap_mb: int) -> subprocess.Popen[bytes]:

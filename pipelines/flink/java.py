@@ -51,4 +51,5 @@ def flink_version(home: Path) -> str:
 def java_command(home: Path, entry: str, conf: Path, heap_mb: int) -> list[str]:
     """The command line of a job manager or task manager, configured by the folder `conf`."""
     flags = [*JVM_FLAGS, _LOG_FLAG, f"-Xmx{heap_mb}m"]
-    return ["java", *flags, "-cp", str(home / "lib" / "*"), entry, "--configDir", str(conf)]
+    classes = os.pathsep.join([str(home / "lib" / "*"), str(home / "job-server.jar")])
+    return ["java", *flags, "-cp", classes, entry, "--configDir", str(conf)]
