@@ -47,7 +47,7 @@ from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, QUANTIZER
 from pipelines.sources import ReadItems, open_parquet
 from pipelines.transforms import ENCODED, REJECTED_DOOR, EncodeItems, WriteDoors
-from pipelines.writers import WRITERS
+from pipelines.writers import FORMATS
 
 #: Items a shard where the number of shards is not given.
 SHARD_ITEMS = 500_000
@@ -82,7 +82,7 @@ def encode_corpus(
             carried over with their codes and `encoded_at`.
         max_rejected_rate: share of the items that may be rejected, in [0, 1].
         tokenizers: `NAME=FOLDER` each; a column `piece_ids_NAME` for each.
-        formats: of `WRITERS`; the codes once more in each.
+        formats: of `FORMATS`; the codes once more in each.
 
     Returns:
         The report: `input`, `encoded`, `unchanged`, `rejected`, `rejected_by_reason`, `levels`,
@@ -143,9 +143,8 @@ def _check_rate(most: float) -> None:
 
 def _check_formats(formats: Sequence[str]) -> None:
     for kind in formats:
-        if kind not in WRITERS or kind == "parquet":
-            known = ", ".join(name for name in WRITERS if name != "parquet")
-            raise sid.ConfigError(f"{kind} is no further format; there are {known}.")
+        if kind not in FORMATS:
+            raise sid.ConfigError(f"{kind} is no further format; there are {', '.join(FORMATS)}.")
 
 
 def _build(pipeline: beam.Pipeline, items: str, encode: EncodeItems, write: WriteDoors) -> None:

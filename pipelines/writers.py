@@ -40,6 +40,12 @@ def _csv(table: pa.Table, file: BinaryIO) -> None:
     pyarrow.csv.write_csv(pa.table(columns), file)
 
 
+def _tsv(table: pa.Table, file: BinaryIO) -> None:
+    """Without a head, as SentencePiece reads it."""
+    options = pyarrow.csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
+    pyarrow.csv.write_csv(table, file, options)
+
+
 def _joined(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Lists as numbers between spaces."""
     if not pa.types.is_list(column.type):
@@ -101,4 +107,7 @@ WRITERS: dict[str, Writer] = {
     "jsonl": _json_lines,
     "avro": _avro,
     "csv": _csv,
+    "tsv": _tsv,
 }
+#: In which the codes can be written besides Parquet.
+FORMATS = ("tfrecord", "jsonl", "avro", "csv")
