@@ -14,7 +14,8 @@ from apache_beam.pvalue import PBegin, PCollection
 import semid_tf as sid
 from pipelines.counting import count_items
 from pipelines.launch import match_files, one_line
-from pipelines.schema import ITEM_ID
+from pipelines.schema import ITEM_ID, ROW, SOURCE, labels
+from pipelines.schema import LABEL as LABEL_TYPE
 from pipelines.sources import RowGroup, open_parquet, row_groups
 
 USER_ID, TIMESTAMP, LABEL, POSITION = "user_id", "timestamp", "label", "position"
@@ -22,7 +23,7 @@ _NEEDED = [USER_ID, ITEM_ID, TIMESTAMP]
 _OPTIONAL = [LABEL, POSITION]
 _BATCH_ROWS = 65_536
 
-#: `label` is 1 and `position` is 0 where the files have none.
+#: `label` is 1 and `position` is 0 where the files have none; `source` and `row` say where it stands.
 INTERACTIONS = pa.schema(
     [
         (USER_ID, pa.string()),
@@ -30,6 +31,8 @@ INTERACTIONS = pa.schema(
         (TIMESTAMP, pa.int64()),
         (LABEL, pa.float32()),
         (POSITION, pa.int64()),
+        (SOURCE, LABEL_TYPE),
+        (ROW, pa.int64()),
     ]
 )
 
@@ -82,31 +85,32 @@ class ReadInteractions(beam.PTransform):
 
 
 def _read(group: RowGroup) -> Iterator[pa.Table]:
+    first_row = group.first_row
     with open_parquet(group.path) as parquet:
         columns = [name for name in _NEEDED + _OPTIONAL if name in parquet.schema_arrow.names]
         for batch in parquet.iter_batches(_BATCH_ROWS, [group.index], columns):
-            whole = _whole_rows(pa.table(batch))
-            count_items("input", batch.num_rows)
-            count_items("rejected", batch.num_rows - len(whole))
-            if len(whole):
-                yield typed(sid.interactions_from_table(whole, group.path))
+            table, kept = pa.table(batch), _whole_rows(batch)
+            count_items("input", len(kept))
+            count_items("rejected", len(kept) - int(kept.sum()))
+            if kept.any():
+                events = sid.interactions_from_table(table.filter(pa.array(kept)), group.path)
+                yield _typed(events, group.path, first_row + np.flatnonzero(kept))
+            first_row += len(kept)
 
 
-def _whole_rows(table: pa.Table) -> pa.Table:
-    kept = np.ones(len(table), bool)
-    for name, column in zip(table.column_names, table.columns, strict=True):
+def _whole_rows(batch: pa.RecordBatch) -> np.ndarray:
+    """bool [n]: nothing is null and no id is empty."""
+    kept = np.ones(batch.num_rows, bool)
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
         kept &= np.asarray(column.is_valid())
         if name in (USER_ID, ITEM_ID):
             kept &= np.asarray(pc.fill_null(pc.not_equal(column.cast(pa.string()), ""), False))
-    return table.filter(pa.array(kept))
+    return kept
 
 
-def typed(events: sid.Interactions) -> pa.Table:
-    """Interactions as a table of `INTERACTIONS`."""
-    labels = np.ones(len(events)) if events.labels is None else events.labels
+def _typed(events: sid.Interactions, source: str, rows: np.ndarray) -> pa.Table:
+    ones = np.ones(len(events)) if events.labels is None else events.labels
     positions = np.zeros(len(events)) if events.positions is None else events.positions
-    columns = [events.user_ids, events.item_ids, events.timestamps, labels, positions]
-    return pa.table(
-        [pa.array(values, field.type) for values, field in zip(columns, INTERACTIONS, strict=True)],
-        schema=INTERACTIONS,
-    )
+    values = [events.user_ids, events.item_ids, events.timestamps, ones, positions]
+    columns = [pa.array(it, field.type) for it, field in zip(values, INTERACTIONS, strict=False)]
+    return pa.table([*columns, labels(source, len(rows)), pa.array(rows)], schema=INTERACTIONS)

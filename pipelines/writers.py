@@ -80,12 +80,12 @@ def _tfrecord(table: pa.Table, file: BinaryIO) -> None:
 
 def example(row: dict[str, Any]) -> tf.train.Example:
     """A row as `tf.train.Example`: texts as bytes, integers and lists of them as int64, floats as float,
-    times as microseconds since 1970; a null has no feature.
+    times as microseconds since 1970; what is null or an empty list has no feature.
 
     >>> example({"item_id": "a", "codes": [3, 1]}).features.feature["codes"].int64_list.value
     [3, 1]
     """
-    features = {name: _feature(value) for name, value in row.items() if value is not None}
+    features = {name: _feature(value) for name, value in row.items() if value not in (None, [])}
     return tf.train.Example(features=tf.train.Features(feature=features))
 
 
