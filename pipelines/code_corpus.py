@@ -38,7 +38,7 @@ from pipelines.interactions import ReadInteractions, check_interactions
 from pipelines.launch import absolute
 from pipelines.pieces import KIND as TOKENIZER
 from pipelines.pieces import save_tokenizer
-from pipelines.publishing import publish_folder, refuse_existing, write_text
+from pipelines.publishing import publish_folder, refuse_existing, staging, write_text
 from pipelines.running import exit_status, run_job
 from pipelines.schema import ITEM_ID, SEMANTIC_ID
 from pipelines.sinks import WritePart, part_path
@@ -155,7 +155,7 @@ def make_code_corpus(
     if interactions:
         interactions = absolute(interactions)
         check_interactions(interactions)
-    with sid.staging(target.parent) as folder:
+    with staging(target.parent) as folder:
         report = _count(found, interactions, folder / "corpus", options)
         texts, counts = read_corpus(str(folder / "corpus"), len(found.paths))
         if not len(texts):

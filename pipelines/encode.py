@@ -41,7 +41,7 @@ from pipelines.launch import absolute, check_items, match_files, open_quantizer
 from pipelines.pieces import Tokenizers
 from pipelines.previous import Previous
 from pipelines.progress import elapsed_time
-from pipelines.publishing import complete_remote, publish_folder, refuse_existing, write_text
+from pipelines.publishing import complete_remote, publish_folder, refuse_existing, staging, write_text
 from pipelines.report import check_rejected_rate, make_report
 from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, QUANTIZER
@@ -177,7 +177,7 @@ def publish_corpus(
         complete_remote(str(output), manifest)
         return sid.Artifact(Path(output), manifest)
     output = Path(output).absolute()
-    with sid.staging(output.parent) as folder:
+    with staging(output.parent) as folder:
         report = encode_corpus(items, quantizer, folder, *settings, **more)
         return publish_folder(folder, output, _manifest(items, quantizer, folder, report))
 

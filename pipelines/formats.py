@@ -184,6 +184,8 @@ def read_whole(path: str, kind: Format) -> Iterator[pa.RecordBatch]:
     """
     try:
         yield from kind.batches(path)
+    except PermissionError as error:
+        raise OSError(f"{path}: may not be read; give this user the right to.") from error
     except Exception as error:  # Each library has its own kinds of errors.
         raise OSError(f"{path}: is no whole {kind.name} file ({_one_line(error)}); write it anew.") from error
 

@@ -42,7 +42,7 @@ from pipelines.interactions import (
     check_interactions,
 )
 from pipelines.launch import absolute
-from pipelines.publishing import publish_folder, refuse_existing, write_text
+from pipelines.publishing import publish_folder, refuse_existing, staging, write_text
 from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, ROW, SOURCE, matrix, one_array, vectors
 from pipelines.sinks import WritePart
@@ -179,7 +179,7 @@ def make_ranking_examples(
     refuse_existing(str(target))
     found = CodesFiles.open(absolute(codes))
     num_shards = num_shards or max(1, math.ceil(check_interactions(interactions) / SHARD_EVENTS))
-    with sid.staging(target.parent) as folder:
+    with staging(target.parent) as folder:
         (folder / "examples").mkdir()
         make = MakeExamples(found, history_length, num_shards)
         report = _run(interactions, make, folder / "examples", num_shards, options)

@@ -32,7 +32,7 @@ import semid_tf as sid
 from pipelines.codes_files import CodesFiles
 from pipelines.duplicates import GroupShards, Shard, partition
 from pipelines.launch import absolute
-from pipelines.publishing import publish_folder, refuse_existing, write_text
+from pipelines.publishing import publish_folder, refuse_existing, staging, write_text
 from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, SEMANTIC_ID, one_array
 
@@ -209,7 +209,7 @@ def make_statistics(
     earlier = CodesFiles.open(absolute(previous)) if previous else None
     if earlier and earlier.space != found.space:
         raise sid.ProvenanceError(f"{previous} has codes in {earlier.space}, but {codes} in {found.space}.")
-    with sid.staging(target.parent) as folder:
+    with staging(target.parent) as folder:
         made = {path.stem: path for path in _run(found, earlier, folder, options)}
         statistics = _statistics(found, {name: json.loads(path.read_text()) for name, path in made.items()})
         for path in made.values():
