@@ -21,14 +21,14 @@ from pipelines.validation import DUPLICATE_ITEM_ID, reject
 Shard = tuple[int, pa.Table]
 
 
-def partition(table: pa.Table, num_shards: int) -> Iterator[Shard]:
-    """The rows of a table by shard; all rows of an item_id go to one shard."""
-    yield from divide(table, shards_of(table, num_shards), num_shards)
+def partition(table: pa.Table, num_shards: int, column: str = ITEM_ID) -> Iterator[Shard]:
+    """The rows of a table by shard; all rows with one text in a column go to one shard."""
+    yield from divide(table, shards_of(table, num_shards, column), num_shards)
 
 
-def shards_of(table: pa.Table, num_shards: int) -> np.ndarray:
-    """The shard of each row, by a hash of its item_id: uint64 [n], each in [0, num_shards)."""
-    hashes = hash_texts(one_array(table.column(ITEM_ID)))
+def shards_of(table: pa.Table, num_shards: int, column: str = ITEM_ID) -> np.ndarray:
+    """The shard of each row, by a hash of the text in a column: uint64 [n], each in [0, num_shards)."""
+    hashes = hash_texts(one_array(table.column(column)))
     # The upper half: the low bits of FNV-1a mix poorly.
     return (hashes >> np.uint64(32)) % np.uint64(num_shards)
 

@@ -30,28 +30,26 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from apache_beam.runners.runner import PipelineResult
+from apache_beam.options.pipeline_options import PipelineOptions
 
 import semid_tf as sid
 from pipelines.arrow_coder import ArrowTableCoder
+from pipelines.codes_files import KIND, paths_of
 from pipelines.counting import read_counter
 from pipelines.encoding import QuantizerHandler, share_model
-from pipelines.launch import absolute, check_items, match_files, one_line, open_quantizer
+from pipelines.launch import absolute, check_items, match_files, open_quantizer
 from pipelines.nearby import near
 from pipelines.pieces import Tokenizers
 from pipelines.previous import Previous
 from pipelines.progress import elapsed_time
-from pipelines.publishing import complete_remote, publish_folder, refuse_existing, write_text
+from pipelines.publishing import complete_remote, publish_folder, refuse_existing, staging, write_text
 from pipelines.report import check_rejected_rate, make_report
+from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, QUANTIZER
 from pipelines.sources import ReadItems, open_parquet
 from pipelines.transforms import ENCODED, REJECTED_DOOR, EncodeItems, WriteDoors
-from pipelines.writers import WRITERS
+from pipelines.writers import FORMATS
 
-KIND = "codes"
-#: Runs in this process. Beam's own default, DirectRunner, first tries to download another runner.
-DEFAULT_RUNNER = "FnApiRunner"
 #: Items a shard where the number of shards is not given.
 SHARD_ITEMS = 500_000
 
@@ -79,13 +77,13 @@ def encode_corpus(
             file system (TFRecord: on what TensorFlow reads).
         quantizer: folder of the quantizer, a SavedModel with manifest; on any Beam file system.
         folder: filled with `codes/`, `rejected/` and `report.json`.
-        options: for Beam; the runner is `DEFAULT_RUNNER` unless they name one.
+        options: for Beam; the runner is the local one unless they name one.
         num_shards: parts of each table; one for each `SHARD_ITEMS` items unless given.
         previous: published output of an earlier run; items whose id and embedding are the same there are
             carried over with their codes and `encoded_at`.
         max_rejected_rate: share of the items that may be rejected, in [0, 1].
         tokenizers: `NAME=FOLDER` each; a column `piece_ids_NAME` for each.
-        formats: of `WRITERS`; the codes once more in each.
+        formats: of `FORMATS`; the codes once more in each.
 
     Returns:
         The report: `input`, `encoded`, `unchanged`, `rejected`, `rejected_by_reason`, `levels`,
@@ -112,14 +110,10 @@ def encode_corpus(
     share_model(path, model.fingerprint, model.module)
     handler = QuantizerHandler(path, model.fingerprint, model.code_space, encoded_at)
     encode = EncodeItems(handler, model.embedding_dim, num_shards, earlier)
+    write = WriteDoors(folder, num_shards, pieces, formats)
     _make_folders(folder, formats)
     with elapsed_time(f"encode {rows:,} items"):
-        result = _run_interruptibly(
-            items,
-            encode,
-            WriteDoors(folder, num_shards, pieces, formats),
-            options or PipelineOptions([]),
-        )
+        result = run_job(lambda pipeline: _build(pipeline, items, encode, write), options)
     report = make_report(folder, num_shards, rows, model, encoded_at)
     report.update((name, read_counter(result, name)) for name in ("changed", "deleted"))
     check_rejected_rate(report, max_rejected_rate)
@@ -149,39 +143,17 @@ def _check_rate(most: float) -> None:
 
 def _check_formats(formats: Sequence[str]) -> None:
     for kind in formats:
-        if kind not in WRITERS or kind == "parquet":
-            known = ", ".join(name for name in WRITERS if name != "parquet")
-            raise sid.ConfigError(f"{kind} is no further format; there are {known}.")
+        if kind not in FORMATS:
+            raise sid.ConfigError(f"{kind} is no further format; there are {', '.join(FORMATS)}.")
 
 
-def _run_interruptibly(*arguments: Any) -> PipelineResult:
-    try:
-        return _run(*arguments)
-    except RuntimeError as error:
-        # Beam hides a Ctrl-C that meets a running step.
-        if str(error).startswith("KeyboardInterrupt"):
-            raise KeyboardInterrupt from error
-        raise
-
-
-def _run(items: str, encode: EncodeItems, write: WriteDoors, options: PipelineOptions) -> PipelineResult:
-    with _pipeline(options) as pipeline:
-        pipeline | "Read" >> ReadItems(items) | "Encode" >> encode | "Write" >> write
-    return pipeline.result
-
-
-def _pipeline(options: PipelineOptions) -> beam.Pipeline:
-    runner = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
-    try:
-        return beam.Pipeline(runner, options)
-    except (ValueError, ImportError) as error:
-        raise sid.ConfigError(f"Beam refuses its options: {one_line(error)}; mend them.") from error
+def _build(pipeline: beam.Pipeline, items: str, encode: EncodeItems, write: WriteDoors) -> None:
+    pipeline | "Read" >> ReadItems(items) | "Encode" >> encode | "Write" >> write
 
 
 def codes_fingerprint(folder: str | Path) -> str:
     """Identifies the codes in an output folder, whatever was rejected and whenever they were made."""
-    (found,) = FileSystems.match([FileSystems.join(str(folder), ENCODED, "*.parquet")])
-    return sid.fingerprint(*map(_content, sorted(file.path for file in found.metadata_list)))
+    return sid.fingerprint(*map(_content, paths_of(str(folder))))
 
 
 def _content(path: str) -> bytes:
@@ -205,7 +177,7 @@ def publish_corpus(
         complete_remote(str(output), manifest)
         return sid.Artifact(Path(output), manifest)
     output = Path(output).absolute()
-    with sid.staging(output.parent) as folder:
+    with staging(output.parent) as folder:
         report = encode_corpus(items, quantizer, folder, *settings, **more)
         return publish_folder(folder, output, _manifest(items, quantizer, folder, report))
 
@@ -260,26 +232,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments, beam_flags = _parser().parse_known_args(argv)
     options = PipelineOptions(beam_flags)
-    try:
-        artifact = publish_corpus(
-            arguments.items,
-            arguments.quantizer,
-            arguments.output,
-            options,
-            arguments.num_shards,
-            arguments.previous,
-            arguments.max_rejected_rate,
-            arguments.tokenizer,
-            arguments.format,
-        )
-    except sid.SemidError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing was published", file=sys.stderr)
-        return 130
-    _tell(artifact)
-    return 0
+    return exit_status(lambda: _tell(_publish(arguments, options)))
+
+
+def _publish(arguments: argparse.Namespace, options: PipelineOptions) -> sid.Artifact:
+    return publish_corpus(
+        arguments.items,
+        arguments.quantizer,
+        arguments.output,
+        options,
+        arguments.num_shards,
+        arguments.previous,
+        arguments.max_rejected_rate,
+        arguments.tokenizer,
+        arguments.format,
+    )
 
 
 def _tell(artifact: sid.Artifact) -> None:

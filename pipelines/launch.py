@@ -100,6 +100,8 @@ def _check_parquet(path: str) -> int:
     try:
         with open_parquet(path) as parquet:
             schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
+    except PermissionError as error:
+        raise sid.DataError(f"{path}: may not be read; give this user the right to.") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise sid.DataError(
             f"{path}: is no whole Parquet file ({one_line(error)}); write it anew."

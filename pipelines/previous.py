@@ -6,7 +6,6 @@ Its codes come with the shard that it falls into; there the hashes are compared 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,20 +13,19 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
 import semid_tf as sid
+from pipelines.codes_files import KIND, paths_of, read_rows, rows_of
 from pipelines.counting import count_items
-from pipelines.duplicates import Shard, shards_of
+from pipelines.duplicates import Shard
 from pipelines.encoding import QuantizerHandler
 from pipelines.publishing import open_output
 from pipelines.schema import (
     CODES,
-    CODES_FILE,
     CONTENT,
     EMBEDDING,
     ENCODED_AT,
@@ -39,7 +37,6 @@ from pipelines.schema import (
 from pipelines.sources import BATCH_ROWS, open_parquet
 
 _COLUMNS = [ITEM_ID, CODES, ENCODED_AT, CONTENT]
-_SCHEMA = pa.schema([CODES_FILE.field(name) for name in _COLUMNS])
 
 
 @dataclass(frozen=True)
@@ -56,21 +53,13 @@ class Previous:
             ArtifactError: it is no complete output, or of a version that kept no content hashes.
             ProvenanceError: it is of another quantizer.
         """
-        open_output(folder, "codes").require_parent(quantizer.artifact)
-        (found,) = FileSystems.match([FileSystems.join(folder, "codes", "*.parquet")])
-        paths = tuple(sorted(file.path for file in found.metadata_list))
+        open_output(folder, KIND).require_parent(quantizer.artifact)
+        paths = paths_of(folder)
         for path in paths:
             with open_parquet(path) as parquet:
                 if CONTENT not in parquet.schema_arrow.names:
                     raise sid.ArtifactError(f"{path} has no column {CONTENT}; run once without it.")
         return cls(paths)
-
-
-def read_rows(path: str, columns: list[str]) -> Iterator[pa.Table]:
-    """Some columns of one codes file."""
-    with open_parquet(path) as parquet:
-        for group in range(parquet.num_row_groups):
-            yield parquet.read_row_group(group, columns)
 
 
 class _Contents:
@@ -152,19 +141,7 @@ class CarryOver(beam.PTransform):
 def carry_over(element: Shard, previous: Previous, num_shards: int) -> Shard:
     """One shard of `CarryOver`."""
     shard, now = element
-    return shard, fill_in(now, pa.concat_tables(_rows_of(shard, previous.paths, num_shards)))
-
-
-def _rows_of(shard: int, paths: tuple[str, ...], num_shards: int) -> Iterator[pa.Table]:
-    """The earlier rows that fall into a shard, wherever they lie."""
-    yield _SCHEMA.empty_table()
-    # A hash is shard modulo num_shards and part modulo the number of parts.
-    common = math.gcd(len(paths), num_shards)
-    for path in paths[shard % common :: common]:
-        for rows in read_rows(path, _COLUMNS):
-            if len(paths) != num_shards:
-                rows = rows.filter(pa.array(shards_of(rows, num_shards) == shard))
-            yield rows
+    return shard, fill_in(now, pa.concat_tables(rows_of(previous.paths, shard, num_shards, _COLUMNS)))
 
 
 def fill_in(now: pa.Table, before: pa.Table) -> pa.Table:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from apache_beam.io.filesystems import FileSystems
@@ -30,6 +33,23 @@ def refuse_existing(output: str) -> None:
     remote = FileSystems.get_scheme(output)
     if FileSystems.exists(FileSystems.join(output, COMPLETED) if remote else output):
         raise sid.ArtifactError(f"{output} exists and is never overwritten; give another output folder.")
+
+
+@contextmanager
+def staging(parent: Path) -> Iterator[Path]:
+    """`semid_tf.staging`, for people.
+
+    Raises:
+        ArtifactError: nothing may be written there.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(parent, os.W_OK, effective_ids=True):
+            raise PermissionError
+    except OSError as error:
+        raise sid.ArtifactError(f"{parent}: may not be written; give this user the right to.") from error
+    with sid.staging(parent) as folder:
+        yield folder
 
 
 def publish_folder(staged: Path, output: Path, manifest: sid.Manifest) -> sid.Artifact:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import RunInference
+from apache_beam.ml.inference.utils import WatchFilePattern
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 
 from pipelines.counting import count_items, count_rejected
@@ -79,21 +81,41 @@ class EncodeStream(beam.PTransform):
         handler: runs the quantizer; without `encoded_at`.
         embedding_dim: of the quantizer.
         tokenizers: give columns of piece ids.
+        model_updates: manifests of newer quantizers, such as `watch_quantizers` finds; tables that come after
+            one are encoded by its quantizer, and their rows say so.
     """
 
     def __init__(
-        self, handler: QuantizerHandler, embedding_dim: int, tokenizers: Tokenizers | None = None
+        self,
+        handler: QuantizerHandler,
+        embedding_dim: int,
+        tokenizers: Tokenizers | None = None,
+        model_updates: Any = None,  # a PCollection of ModelMetadata
     ) -> None:
         super().__init__()
         self._handler = handler
         self._embedding_dim = embedding_dim
         self._tokenizers = tokenizers
+        self._model_updates = model_updates
 
     def expand(self, items: PCollection[pa.Table]) -> dict[str, PCollection]:
         checked = items | "Validate" >> Validate(self._embedding_dim)
-        encoded = checked.valid | "RunInference" >> RunInference(self._handler).with_output_types(pa.Table)
-        codes = encoded | "CodesFile" >> beam.Map(codes_file, self._tokenizers).with_output_types(pa.Table)
-        return {ENCODED: codes, REJECTED_DOOR: checked.rejected}
+        inference = RunInference(self._handler, model_metadata_pcoll=self._model_updates)
+        encoded = checked.valid | "RunInference" >> inference.with_output_types(pa.Table)
+        codes_rows = beam.Map(codes_file, self._tokenizers).with_output_types(pa.Table)
+        return {ENCODED: encoded | "CodesFile" >> codes_rows, REJECTED_DOOR: checked.rejected}
+
+
+def watch_quantizers(folder: str, interval_s: float = 60) -> WatchFilePattern:
+    """Finds quantizers that are published into a folder, `<folder>/<name>/`, while a streaming job runs.
+
+    One must be there when the job starts.
+
+    Args:
+        folder: on any Beam file system.
+        interval_s: seconds between two looks.
+    """
+    return WatchFilePattern(FileSystems.join(folder, "*", "manifest.json"), interval_s)
 
 
 class Validate(beam.PTransform):

@@ -40,6 +40,12 @@ def _csv(table: pa.Table, file: BinaryIO) -> None:
     pyarrow.csv.write_csv(pa.table(columns), file)
 
 
+def _tsv(table: pa.Table, file: BinaryIO) -> None:
+    """Without a head, as SentencePiece reads it."""
+    options = pyarrow.csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
+    pyarrow.csv.write_csv(table, file, options)
+
+
 def _joined(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Lists as numbers between spaces."""
     if not pa.types.is_list(column.type):
@@ -74,12 +80,12 @@ def _tfrecord(table: pa.Table, file: BinaryIO) -> None:
 
 def example(row: dict[str, Any]) -> tf.train.Example:
     """A row as `tf.train.Example`: texts as bytes, integers and lists of them as int64, floats as float,
-    times as microseconds since 1970; a null has no feature.
+    times as microseconds since 1970; what is null or an empty list has no feature.
 
     >>> example({"item_id": "a", "codes": [3, 1]}).features.feature["codes"].int64_list.value
     [3, 1]
     """
-    features = {name: _feature(value) for name, value in row.items() if value is not None}
+    features = {name: _feature(value) for name, value in row.items() if value not in (None, [])}
     return tf.train.Example(features=tf.train.Features(feature=features))
 
 
@@ -101,4 +107,7 @@ WRITERS: dict[str, Writer] = {
     "jsonl": _json_lines,
     "avro": _avro,
     "csv": _csv,
+    "tsv": _tsv,
 }
+#: In which the codes can be written besides Parquet.
+FORMATS = ("tfrecord", "jsonl", "avro", "csv")

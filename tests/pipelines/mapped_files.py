@@ -1,4 +1,4 @@
-"""A Beam file system `mapped://` over a local folder, without any path that the local one would understand."""
+"""A Beam file system `mapped://` over a local folder."""
 
 from __future__ import annotations
 
