@@ -22,15 +22,15 @@ import argparse
 import json
 import math
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.runner import PipelineResult
 
 import semid_tf as sid
 from pipelines.arrow_coder import ArrowTableCoder
@@ -47,9 +47,12 @@ from pipelines.report import check_rejected_rate, make_report
 from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, QUANTIZER
 from pipelines.sources import ReadItems, open_parquet
+from pipelines.started import Started
 from pipelines.transforms import ENCODED, REJECTED_DOOR, EncodeItems, WriteDoors
 from pipelines.writers import FORMATS
 
+#: Of a job that was handed to Beam: the report, or less.
+Afterwards = Callable[[Started, sid.SavedQuantizer, PipelineResult], dict[str, Any]]
 #: Items a shard where the number of shards is not given.
 SHARD_ITEMS = 500_000
 
@@ -64,6 +67,8 @@ def encode_corpus(
     max_rejected_rate: float = 1.0,
     tokenizers: Sequence[str] = (),
     formats: Sequence[str] = (),
+    *,
+    afterwards: Afterwards | None = None,
 ) -> dict[str, Any]:
     """Encodes all items into an existing folder, such as a staging folder.
 
@@ -84,10 +89,11 @@ def encode_corpus(
         max_rejected_rate: share of the items that may be rejected, in [0, 1].
         tokenizers: `NAME=FOLDER` each; a column `piece_ids_NAME` for each.
         formats: of `FORMATS`; the codes once more in each.
+        afterwards: what follows when Beam returns; by default `report_on`.
 
     Returns:
-        The report: `input`, `encoded`, `unchanged`, `rejected`, `rejected_by_reason`, `levels`,
-        `code_usage`, `unique_rate`, `quantizer` (its fingerprint), `changed` (encoded anew) and `deleted`
+        What `afterwards` gives. The report: `input`, `encoded`, `unchanged`, `rejected`,
+        `rejected_by_reason`, `levels`, `code_usage`, `unique_rate`, `quantizer` (its fingerprint), `changed` (encoded anew) and `deleted`
         since the previous run, `seconds`. `input` = `encoded` + `unchanged` + `rejected`.
 
     Raises:
@@ -98,7 +104,7 @@ def encode_corpus(
         DataError: the items cannot be used as a whole, and nothing was written; or all or too many were
             rejected.
     """
-    start, encoded_at = time.perf_counter(), datetime.now(UTC)
+    encoded_at = datetime.now(UTC)
     items, folder, path = absolute(items), absolute(str(folder)), absolute(str(quantizer))
     model = open_quantizer(path)
     _check_rate(max_rejected_rate)
@@ -114,12 +120,38 @@ def encode_corpus(
     _make_folders(folder, formats)
     with elapsed_time(f"encode {rows:,} items"):
         result = run_job(lambda pipeline: _build(pipeline, items, encode, write), options)
-    report = make_report(folder, num_shards, rows, model, encoded_at)
-    report.update((name, read_counter(result, name)) for name in ("changed", "deleted"))
-    check_rejected_rate(report, max_rejected_rate)
-    report["seconds"] = round(time.perf_counter() - start, 3)
-    write_text(folder, "report.json", json.dumps(report, indent=2) + "\n")
+    started = Started(items, path, folder, num_shards, rows, max_rejected_rate, encoded_at.isoformat())
+    return (afterwards or report_on)(started, model, result)
+
+
+def report_on(started: Started, model: sid.SavedQuantizer, result: PipelineResult | None) -> dict[str, Any]:
+    """Writes the report of a job that is done; without the counters that only a result has, if there is none.
+
+    Raises:
+        DataError: the doors do not add up to the input, or too many items were rejected.
+    """
+    report = make_report(started.folder, started.num_shards, started.rows, model, started.begun)
+    if result:
+        report.update((name, read_counter(result, name)) for name in ("changed", "deleted"))
+    check_rejected_rate(report, started.max_rejected_rate)
+    report["seconds"] = started.seconds
+    write_text(started.folder, "report.json", json.dumps(report, indent=2) + "\n")
     return report
+
+
+def start_corpus(items: str, quantizer: str | Path, output: str | Path, *settings: Any, **more: Any) -> None:
+    """Like `publish_corpus`, for options that say not to wait: `pipelines.finish` completes the output.
+
+    Raises:
+        ArtifactError: `output` exists.
+    """
+    refuse_existing(str(output))
+    encode_corpus(items, quantizer, output, *settings, **more, afterwards=_keep)
+
+
+def _keep(started: Started, model: sid.SavedQuantizer, result: PipelineResult) -> dict[str, Any]:
+    started.save()
+    return {}
 
 
 def _make_folders(folder: str, formats: Sequence[str]) -> None:
@@ -173,16 +205,19 @@ def publish_corpus(
     refuse_existing(str(output))
     if FileSystems.get_scheme(str(output)):
         report = encode_corpus(items, quantizer, output, *settings, **more)
-        manifest = _manifest(items, quantizer, output, report)
+        manifest = manifest_of(items, quantizer, output, report)
         complete_remote(str(output), manifest)
         return sid.Artifact(Path(output), manifest)
     output = Path(output).absolute()
     with staging(output.parent) as folder:
         report = encode_corpus(items, quantizer, folder, *settings, **more)
-        return publish_folder(folder, output, _manifest(items, quantizer, folder, report))
+        return publish_folder(folder, output, manifest_of(items, quantizer, folder, report))
 
 
-def _manifest(items: str, quantizer: str | Path, folder: str | Path, report: dict[str, Any]) -> sid.Manifest:
+def manifest_of(
+    items: str, quantizer: str | Path, folder: str | Path, report: dict[str, Any]
+) -> sid.Manifest:
+    """What `manifest.json` says of a folder of encoded items."""
     parent = sid.open_artifact(near(str(quantizer)), "quantizer")
     matched = match_files(absolute(items))
     files = [[file.path, file.size_in_bytes, file.last_updated_in_seconds] for file in matched]
@@ -232,11 +267,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments, beam_flags = _parser().parse_known_args(argv)
     options = PipelineOptions(beam_flags)
-    return exit_status(lambda: _tell(_publish(arguments, options)))
+    return exit_status(lambda: _run(arguments, options))
 
 
-def _publish(arguments: argparse.Namespace, options: PipelineOptions) -> sid.Artifact:
-    return publish_corpus(
+def _run(arguments: argparse.Namespace, options: PipelineOptions) -> None:
+    waits = not options.view_as(StandardOptions).no_wait_until_finish
+    published = (publish_corpus if waits else start_corpus)(
         arguments.items,
         arguments.quantizer,
         arguments.output,
@@ -247,16 +283,20 @@ def _publish(arguments: argparse.Namespace, options: PipelineOptions) -> sid.Art
         arguments.tokenizer,
         arguments.format,
     )
+    if published:
+        tell(arguments.output, published.manifest.metrics)
+    else:
+        print(f"started; when the job is done: python -m pipelines.finish --output {arguments.output}")
 
 
-def _tell(artifact: sid.Artifact) -> None:
-    report = artifact.manifest.metrics
+def tell(output: str, report: Mapping[str, Any]) -> None:
+    """Prints the figures of a published output."""
     counts = ", ".join(f"{report[door]:,} {door}" for door in ("encoded", "unchanged", "rejected"))
     print(f"{report['input']:,} items: {counts}")
     for reason, count in report["rejected_by_reason"].items():
         if count:
             print(f"  {reason}: {count:,}")
-    print(f"{artifact.path}: codes, rejected, report.json ({report['seconds']} s)")
+    print(f"{output}: codes, rejected, report.json ({report['seconds']} s)")
 
 
 if __name__ == "__main__":

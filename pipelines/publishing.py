@@ -30,9 +30,24 @@ def refuse_existing(output: str) -> None:
     Raises:
         ArtifactError: it exists.
     """
-    remote = FileSystems.get_scheme(output)
-    if FileSystems.exists(FileSystems.join(output, COMPLETED) if remote else output):
-        raise sid.ArtifactError(f"{output} exists and is never overwritten; give another output folder.")
+    if FileSystems.get_scheme(output):
+        refuse_completed(output)
+    elif FileSystems.exists(output):
+        raise _exists(output)
+
+
+def refuse_completed(output: str) -> None:
+    """Refuses an output folder that is complete.
+
+    Raises:
+        ArtifactError: it is.
+    """
+    if FileSystems.exists(FileSystems.join(output, COMPLETED)):
+        raise _exists(output)
+
+
+def _exists(output: str) -> sid.ArtifactError:
+    return sid.ArtifactError(f"{output} exists and is never overwritten; give another output folder.")
 
 
 @contextmanager
