@@ -93,8 +93,9 @@ def encode_corpus(
 
     Returns:
         What `afterwards` gives. The report: `input`, `encoded`, `unchanged`, `rejected`,
-        `rejected_by_reason`, `levels`, `code_usage`, `unique_rate`, `quantizer` (its fingerprint), `changed` (encoded anew) and `deleted`
-        since the previous run, `seconds`. `input` = `encoded` + `unchanged` + `rejected`.
+        `rejected_by_reason`, `levels`, `code_usage`, `unique_rate`, `quantizer` (its fingerprint), `changed`
+        (encoded anew) and `deleted` since the previous run, `seconds`. `input` = `encoded` + `unchanged` +
+        `rejected`.
 
     Raises:
         ArtifactError: the quantizer or the previous output is not complete; the folder has codes or rejected
