@@ -46,6 +46,7 @@ from pipelines.publishing import complete_remote, publish_folder, refuse_existin
 from pipelines.report import check_rejected_rate, make_report
 from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, QUANTIZER
+from pipelines.sinks import remove_attempts
 from pipelines.sources import ReadItems, open_parquet
 from pipelines.started import Started
 from pipelines.transforms import ENCODED, REJECTED_DOOR, EncodeItems, WriteDoors
@@ -131,6 +132,7 @@ def report_on(started: Started, model: sid.SavedQuantizer, result: PipelineResul
     Raises:
         DataError: the doors do not add up to the input, or too many items were rejected.
     """
+    remove_attempts(started.folder)
     report = make_report(started.folder, started.num_shards, started.rows, model, started.begun)
     if result:
         report.update((name, read_counter(result, name)) for name in ("changed", "deleted"))

@@ -27,6 +27,8 @@ from pipelines.schema import (
 )
 from pipelines.writers import WRITERS
 
+_ATTEMPT = ".attempt-"
+
 
 def part_path(folder: str, part: int, num_parts: int, ending: str = "parquet") -> str:
     """Where a part lies.
@@ -85,7 +87,14 @@ class WritePart(beam.DoFn):
     def process(self, element: tuple[int, pa.Table]) -> None:
         """Writes one part."""
         part, table = element
-        attempt = FileSystems.join(self._folder, f".attempt-{uuid.uuid4().hex}")
+        attempt = FileSystems.join(self._folder, f"{_ATTEMPT}{uuid.uuid4().hex}")
         with FileSystems.create(attempt, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             WRITERS[self._kind](table, file)
         FileSystems.rename([attempt], [part_path(self._folder, part, self._num_parts, self._kind)])
+
+
+def remove_attempts(output: str) -> None:
+    """Clears the tables of an output of what workers that died left half written."""
+    (found,) = FileSystems.match([FileSystems.join(output, "*", f"{_ATTEMPT}*")])
+    if found.metadata_list:
+        FileSystems.delete([file.path for file in found.metadata_list])

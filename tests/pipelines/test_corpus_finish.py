@@ -37,10 +37,12 @@ def test_a_started_job_is_published_when_it_is_finished(
     assert finish.main(output) == 2
     assert capsys.readouterr().err.startswith("error: mapped://there lacks parts (")
     (tmp_path / "away").rename(part)
+    (part.parent / ".attempt-1").write_bytes(b"of a worker that died")
 
     assert finish.main(output) == 0
     assert capsys.readouterr().out.splitlines()[:-1] == told[:-1]
     assert parts(tmp_path / "there") == parts(here)
+    assert {path.name for path in part.parent.iterdir()} == {path.name for path in (here / "codes").iterdir()}
     assert report_of(tmp_path / "there") == report_of(here)
     manifests = [json.loads((folder / "manifest.json").read_text()) for folder in (here, tmp_path / "there")]
     assert manifests[0]["fingerprint"] == manifests[1]["fingerprint"]
