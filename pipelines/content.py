@@ -7,6 +7,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from pipelines.hashing import hash_texts
+from pipelines.tensors import as_tensor
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
@@ -19,6 +20,11 @@ def content_hashes(item_ids: pa.Array, matrix: np.ndarray) -> pa.Array:
     >>> content_hashes(pa.array(["a"]), np.zeros((1, 2), np.float32)).to_pylist()
     [-304408426887790240]
     """
-    rows = np.ascontiguousarray(matrix, "<f4").view(np.uint8)
-    vectors = tf.fingerprint(rows).numpy().view("<u8")[:, 0]
+    vectors = row_hashes(np.asarray(matrix, "<f4"))
     return pa.array((vectors * _FACTOR + hash_texts(item_ids)).view(np.int64))
+
+
+def row_hashes(matrix: np.ndarray) -> np.ndarray:
+    """FarmHash64 of the bytes of each row of a matrix of 32-bit numbers: uint64 [n]."""
+    rows = tf.bitcast(as_tensor(matrix), tf.uint8)
+    return tf.fingerprint(tf.reshape(rows, (len(matrix), 4 * matrix.shape[1]))).numpy().view("<u8")[:, 0]

@@ -14,22 +14,30 @@ from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 from pipelines import arrow_coder  # noqa: F401 - registers the coder of pa.Table
 from pipelines.counting import count_rejected
 from pipelines.hashing import hash_texts
-from pipelines.schema import ITEM_ID, ROW, SOURCE
+from pipelines.schema import ITEM_ID, ROW, SOURCE, one_array
 from pipelines.validation import DUPLICATE_ITEM_ID, reject
 
 #: Number of a shard, and rows of it.
 Shard = tuple[int, pa.Table]
 
 
-def partition(table: pa.Table, num_shards: int) -> Iterator[Shard]:
-    """The rows of a table by shard; all rows of an item_id go to one shard."""
-    hashes = hash_texts(table.column(ITEM_ID).combine_chunks())
+def partition(table: pa.Table, num_shards: int, column: str = ITEM_ID) -> Iterator[Shard]:
+    """The rows of a table by shard; all rows with one text in a column go to one shard."""
+    yield from divide(table, shards_of(table, num_shards, column), num_shards)
+
+
+def shards_of(table: pa.Table, num_shards: int, column: str = ITEM_ID) -> np.ndarray:
+    """The shard of each row, by a hash of the text in a column: uint64 [n], each in [0, num_shards)."""
+    hashes = hash_texts(one_array(table.column(column)))
     # The upper half: the low bits of FNV-1a mix poorly.
-    yield from divide(table, (hashes >> np.uint64(32)) % np.uint64(num_shards), num_shards)
+    return (hashes >> np.uint64(32)) % np.uint64(num_shards)
 
 
 def divide(table: pa.Table, shards: np.ndarray, num_shards: int) -> Iterator[Shard]:
     """The rows of a table by their shard, in their order; empty shards are left out."""
+    if num_shards == 1 and len(table):
+        yield 0, table
+        return
     order = np.argsort(shards, kind="stable")
     ends = np.cumsum(np.bincount(shards.astype(np.int64), minlength=num_shards))
     ordered = table.take(pa.array(order))
@@ -54,14 +62,25 @@ class Deduplicated(NamedTuple):
 
 def keep_first(table: pa.Table) -> Deduplicated:
     """Keeps of each item_id the row that is first by file and row, whatever the order of arrival."""
-    keys = pa.table({ITEM_ID: table[ITEM_ID], SOURCE: table[SOURCE].cast(pa.string()), ROW: table[ROW]})
-    ordered = table.take(pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names]))
-    item_ids = ordered.column(ITEM_ID).combine_chunks()
+    ordered = _sorted(table, [ITEM_ID])
+    if _first(ordered).all():
+        return Deduplicated(ordered, ordered.slice(0, 0))
+    ordered = _sorted(table, [ITEM_ID, SOURCE, ROW])
+    first = _first(ordered)
+    return Deduplicated(ordered.filter(pa.array(first)), ordered.filter(pa.array(~first)))
+
+
+def _sorted(table: pa.Table, names: list[str]) -> pa.Table:
+    keys = {name: table[name].cast(pa.string()) if name == SOURCE else table[name] for name in names}
+    return table.take(pc.sort_indices(pa.table(keys), [(name, "ascending") for name in names]))
+
+
+def _first(ordered: pa.Table) -> np.ndarray:
+    """Whether a row's item_id is another one than that of the row before: bool [n]."""
+    item_ids = one_array(ordered.column(ITEM_ID))
     first = np.ones(len(ordered), bool)
     first[1:] = np.asarray(pc.not_equal(item_ids[1:], item_ids[:-1]))
-    if first.all():
-        return Deduplicated(ordered, ordered.slice(0, 0))
-    return Deduplicated(ordered.filter(pa.array(first)), ordered.filter(pa.array(~first)))
+    return first
 
 
 class KeepFirst(beam.PTransform):

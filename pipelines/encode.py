@@ -4,11 +4,14 @@
 
 writes
 
-    codes/part-00000-of-0000N.parquet       item_id, codes, semantic_id, quantizer, encoded_at, content
+    codes/part-00000-of-0000N.parquet       item_id, codes, semantic_id, quantizer, encoded_at, content, ...
     rejected/part-00000-of-0000N.parquet    item_id, reason, source, row
     report.json                             counts and statistics
-    manifest.json                           last, when all the rest is there
+    manifest.json, COMPLETED                last, when all the rest is there
 
+`--tokenizer NAME=FOLDER` gives a column `piece_ids_NAME`; `--format csv` (jsonl, avro, tfrecord) writes the
+codes once more, into `codes_csv/`. Items and output may lie on any Beam file system; an output that lies not
+on a local disk is complete when COMPLETED is there.
 `--previous FOLDER` names an earlier output: only new and changed items are encoded, the others are carried
 over, and those that are gone are left out. The codes are those of a run without it.
 """
@@ -19,33 +22,38 @@ import argparse
 import json
 import math
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
 
 import semid_tf as sid
 from pipelines.arrow_coder import ArrowTableCoder
+from pipelines.codes_files import KIND, paths_of
 from pipelines.counting import read_counter
-from pipelines.encoding import QuantizerHandler
-from pipelines.launch import absolute, check_items, match_files, one_line, open_quantizer
+from pipelines.encoding import QuantizerHandler, share_model
+from pipelines.launch import absolute, check_items, match_files, open_quantizer
+from pipelines.nearby import near
+from pipelines.pieces import Tokenizers
 from pipelines.previous import Previous
 from pipelines.progress import elapsed_time
+from pipelines.publishing import complete_remote, publish_folder, refuse_existing, staging, write_text
 from pipelines.report import check_rejected_rate, make_report
+from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, QUANTIZER
-from pipelines.sources import ReadItems
+from pipelines.sinks import remove_attempts
+from pipelines.sources import ReadItems, open_parquet
+from pipelines.started import Started
 from pipelines.transforms import ENCODED, REJECTED_DOOR, EncodeItems, WriteDoors
+from pipelines.writers import FORMATS
 
-KIND = "codes"
-#: Runs in this process. Beam's own default, DirectRunner, first tries to download another runner.
-DEFAULT_RUNNER = "FnApiRunner"
+#: Of a job that was handed to Beam: the report, or less.
+Afterwards = Callable[[Started, sid.SavedQuantizer, PipelineResult], dict[str, Any]]
 #: Items a shard where the number of shards is not given.
 SHARD_ITEMS = 500_000
 
@@ -58,6 +66,10 @@ def encode_corpus(
     num_shards: int | None = None,
     previous: str | Path | None = None,
     max_rejected_rate: float = 1.0,
+    tokenizers: Sequence[str] = (),
+    formats: Sequence[str] = (),
+    *,
+    afterwards: Afterwards | None = None,
 ) -> dict[str, Any]:
     """Encodes all items into an existing folder, such as a staging folder.
 
@@ -69,18 +81,22 @@ def encode_corpus(
         items: path or pattern of files (Parquet, or as their names say JSON lines, CSV, Avro, TFRecord) with
             `item_id` (text or integer) and `embedding` (lists of float16, float32 or float64); on any Beam
             file system (TFRecord: on what TensorFlow reads).
-        quantizer: folder of the quantizer, a SavedModel with manifest.
+        quantizer: folder of the quantizer, a SavedModel with manifest; on any Beam file system.
         folder: filled with `codes/`, `rejected/` and `report.json`.
-        options: for Beam; the runner is `DEFAULT_RUNNER` unless they name one.
+        options: for Beam; the runner is the local one unless they name one.
         num_shards: parts of each table; one for each `SHARD_ITEMS` items unless given.
         previous: published output of an earlier run; items whose id and embedding are the same there are
             carried over with their codes and `encoded_at`.
         max_rejected_rate: share of the items that may be rejected, in [0, 1].
+        tokenizers: `NAME=FOLDER` each; a column `piece_ids_NAME` for each.
+        formats: of `FORMATS`; the codes once more in each.
+        afterwards: what follows when Beam returns; by default `report_on`.
 
     Returns:
-        The report: `input`, `encoded`, `unchanged`, `rejected`, `rejected_by_reason`, `levels`,
-        `code_usage`, `unique_rate`, `quantizer` (its fingerprint), `changed` (encoded anew) and `deleted`
-        since the previous run, `seconds`. `input` = `encoded` + `unchanged` + `rejected`.
+        What `afterwards` gives. The report: `input`, `encoded`, `unchanged`, `rejected`,
+        `rejected_by_reason`, `levels`, `code_usage`, `unique_rate`, `quantizer` (its fingerprint), `changed`
+        (encoded anew) and `deleted` since the previous run, `seconds`. `input` = `encoded` + `unchanged` +
+        `rejected`.
 
     Raises:
         ArtifactError: the quantizer or the previous output is not complete; the folder has codes or rejected
@@ -90,33 +106,59 @@ def encode_corpus(
         DataError: the items cannot be used as a whole, and nothing was written; or all or too many were
             rejected.
     """
-    start, encoded_at = time.perf_counter(), datetime.now(UTC)
-    items, folder = absolute(items), absolute(str(folder))
-    model = open_quantizer(absolute(str(quantizer)))
+    encoded_at = datetime.now(UTC)
+    items, folder, path = absolute(items), absolute(str(folder)), absolute(str(quantizer))
+    model = open_quantizer(path)
     _check_rate(max_rejected_rate)
+    _check_formats(formats)
+    pieces = Tokenizers.of(tokenizers, model.code_space)
     rows = check_items(items, model)
     num_shards = _num_shards(rows, num_shards)
     earlier = Previous.of(absolute(str(previous)), model) if previous else None
-    handler = QuantizerHandler(
-        str(model.artifact.path), model.fingerprint, model.code_space.num_levels, encoded_at
-    )
+    share_model(path, model.fingerprint, model.module)
+    handler = QuantizerHandler(path, model.fingerprint, model.code_space, encoded_at)
     encode = EncodeItems(handler, model.embedding_dim, num_shards, earlier)
-    _make_folders(folder)
+    write = WriteDoors(folder, num_shards, pieces, formats)
+    _make_folders(folder, formats)
     with elapsed_time(f"encode {rows:,} items"):
-        result = _run_interruptibly(
-            items, encode, WriteDoors(folder, num_shards), options or PipelineOptions([])
-        )
-    report = make_report(folder, num_shards, rows, model, encoded_at)
-    report.update((name, read_counter(result, name)) for name in ("changed", "deleted"))
-    check_rejected_rate(report, max_rejected_rate)
-    report["seconds"] = round(time.perf_counter() - start, 3)
-    with FileSystems.create(FileSystems.join(folder, "report.json")) as file:
-        file.write(json.dumps(report, indent=2).encode() + b"\n")
+        result = run_job(lambda pipeline: _build(pipeline, items, encode, write), options)
+    started = Started(items, path, folder, num_shards, rows, max_rejected_rate, encoded_at.isoformat())
+    return (afterwards or report_on)(started, model, result)
+
+
+def report_on(started: Started, model: sid.SavedQuantizer, result: PipelineResult | None) -> dict[str, Any]:
+    """Writes the report of a job that is done; without the counters that only a result has, if there is none.
+
+    Raises:
+        DataError: the doors do not add up to the input, or too many items were rejected.
+    """
+    remove_attempts(started.folder)
+    report = make_report(started.folder, started.num_shards, started.rows, model, started.begun)
+    if result:
+        report.update((name, read_counter(result, name)) for name in ("changed", "deleted"))
+    check_rejected_rate(report, started.max_rejected_rate)
+    report["seconds"] = started.seconds
+    write_text(started.folder, "report.json", json.dumps(report, indent=2) + "\n")
     return report
 
 
-def _make_folders(folder: str) -> None:
-    for door in (ENCODED, REJECTED_DOOR):
+def start_corpus(items: str, quantizer: str | Path, output: str | Path, *settings: Any, **more: Any) -> None:
+    """Like `publish_corpus`, for options that say not to wait: `pipelines.finish` completes the output.
+
+    Raises:
+        ArtifactError: `output` exists.
+    """
+    refuse_existing(str(output))
+    encode_corpus(items, quantizer, output, *settings, **more, afterwards=_keep)
+
+
+def _keep(started: Started, model: sid.SavedQuantizer, result: PipelineResult) -> dict[str, Any]:
+    started.save()
+    return {}
+
+
+def _make_folders(folder: str, formats: Sequence[str]) -> None:
+    for door in (ENCODED, REJECTED_DOOR, *(f"{ENCODED}_{kind}" for kind in formats)):
         path = FileSystems.join(folder, door)
         if FileSystems.exists(path):
             raise sid.ArtifactError(f"{path} exists and is never overwritten; give a fresh folder.")
@@ -134,63 +176,52 @@ def _check_rate(most: float) -> None:
         raise sid.ConfigError(f"max_rejected_rate must be in [0, 1], got {most:g}.")
 
 
-def _run_interruptibly(*arguments: Any) -> PipelineResult:
-    try:
-        return _run(*arguments)
-    except RuntimeError as error:
-        # Beam hides a Ctrl-C that meets a running step.
-        if str(error).startswith("KeyboardInterrupt"):
-            raise KeyboardInterrupt from error
-        raise
+def _check_formats(formats: Sequence[str]) -> None:
+    for kind in formats:
+        if kind not in FORMATS:
+            raise sid.ConfigError(f"{kind} is no further format; there are {', '.join(FORMATS)}.")
 
 
-def _run(items: str, encode: EncodeItems, write: WriteDoors, options: PipelineOptions) -> PipelineResult:
-    with _pipeline(options) as pipeline:
-        pipeline | "Read" >> ReadItems(items) | "Encode" >> encode | "Write" >> write
-    return pipeline.result
-
-
-def _pipeline(options: PipelineOptions) -> beam.Pipeline:
-    runner = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
-    try:
-        return beam.Pipeline(runner, options)
-    except (ValueError, ImportError) as error:
-        raise sid.ConfigError(f"Beam refuses its options: {one_line(error)}; mend them.") from error
+def _build(pipeline: beam.Pipeline, items: str, encode: EncodeItems, write: WriteDoors) -> None:
+    pipeline | "Read" >> ReadItems(items) | "Encode" >> encode | "Write" >> write
 
 
 def codes_fingerprint(folder: str | Path) -> str:
     """Identifies the codes in an output folder, whatever was rejected and whenever they were made."""
-    return sid.fingerprint(*map(_content, sorted((Path(folder) / ENCODED).glob("*.parquet"))))
+    return sid.fingerprint(*map(_content, paths_of(str(folder))))
 
 
-def _content(path: Path) -> bytes:
-    return ArrowTableCoder().encode(pq.read_table(path, columns=[ITEM_ID, CODES, QUANTIZER]))
+def _content(path: str) -> bytes:
+    with open_parquet(path) as parquet:
+        return ArrowTableCoder().encode(parquet.read([ITEM_ID, CODES, QUANTIZER]))
 
 
 def publish_corpus(
-    items: str,
-    quantizer: str | Path,
-    output: str | Path,
-    options: PipelineOptions | None = None,
-    num_shards: int | None = None,
-    previous: str | Path | None = None,
-    max_rejected_rate: float = 1.0,
+    items: str, quantizer: str | Path, output: str | Path, *settings: Any, **more: Any
 ) -> sid.Artifact:
-    """Like `encode_corpus`, but publishes: `output` appears whole, with a manifest, or not at all.
+    """Like `encode_corpus`, whose further arguments it takes, but publishes: `output` appears whole, with a
+    manifest and `COMPLETED`, or not at all. Elsewhere than on a local disk, it is there once `COMPLETED` is.
 
     Raises:
         ArtifactError: `output` exists.
     """
+    refuse_existing(str(output))
+    if FileSystems.get_scheme(str(output)):
+        report = encode_corpus(items, quantizer, output, *settings, **more)
+        manifest = manifest_of(items, quantizer, output, report)
+        complete_remote(str(output), manifest)
+        return sid.Artifact(Path(output), manifest)
     output = Path(output).absolute()
-    if output.exists():
-        raise sid.ArtifactError(f"{output} exists and is never overwritten; give another output folder.")
-    with sid.staging(output.parent) as folder:
-        report = encode_corpus(items, quantizer, folder, options, num_shards, previous, max_rejected_rate)
-        return sid.publish(folder, output, _manifest(items, quantizer, folder, report))
+    with staging(output.parent) as folder:
+        report = encode_corpus(items, quantizer, folder, *settings, **more)
+        return publish_folder(folder, output, manifest_of(items, quantizer, folder, report))
 
 
-def _manifest(items: str, quantizer: str | Path, folder: Path, report: dict[str, Any]) -> sid.Manifest:
-    parent = sid.open_artifact(quantizer, "quantizer")
+def manifest_of(
+    items: str, quantizer: str | Path, folder: str | Path, report: dict[str, Any]
+) -> sid.Manifest:
+    """What `manifest.json` says of a folder of encoded items."""
+    parent = sid.open_artifact(near(str(quantizer)), "quantizer")
     matched = match_files(absolute(items))
     files = [[file.path, file.size_in_bytes, file.last_updated_in_seconds] for file in matched]
     space = {name: parent.manifest.config[name] for name in ("num_levels", "codebook_size")}
@@ -218,6 +249,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max_rejected_rate", type=float, default=1.0, help="publish nothing if more is rejected; default 1"
     )
+    parser.add_argument(
+        "--tokenizer",
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER",
+        help="adds piece_ids_NAME; repeatable",
+    )
+    parser.add_argument(
+        "--format", action="append", default=[], help="writes the codes also as csv, jsonl, avro or tfrecord"
+    )
     return parser
 
 
@@ -229,34 +270,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments, beam_flags = _parser().parse_known_args(argv)
     options = PipelineOptions(beam_flags)
-    try:
-        artifact = publish_corpus(
-            arguments.items,
-            arguments.quantizer,
-            arguments.output,
-            options,
-            arguments.num_shards,
-            arguments.previous,
-            arguments.max_rejected_rate,
-        )
-    except sid.SemidError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing was published", file=sys.stderr)
-        return 130
-    _tell(artifact)
-    return 0
+    return exit_status(lambda: _run(arguments, options))
 
 
-def _tell(artifact: sid.Artifact) -> None:
-    report = artifact.manifest.metrics
+def _run(arguments: argparse.Namespace, options: PipelineOptions) -> None:
+    waits = not options.view_as(StandardOptions).no_wait_until_finish
+    published = (publish_corpus if waits else start_corpus)(
+        arguments.items,
+        arguments.quantizer,
+        arguments.output,
+        options,
+        arguments.num_shards,
+        arguments.previous,
+        arguments.max_rejected_rate,
+        arguments.tokenizer,
+        arguments.format,
+    )
+    if published:
+        tell(arguments.output, published.manifest.metrics)
+    else:
+        print(f"started; when the job is done: python -m pipelines.finish --output {arguments.output}")
+
+
+def tell(output: str, report: Mapping[str, Any]) -> None:
+    """Prints the figures of a published output."""
     counts = ", ".join(f"{report[door]:,} {door}" for door in ("encoded", "unchanged", "rejected"))
     print(f"{report['input']:,} items: {counts}")
     for reason, count in report["rejected_by_reason"].items():
         if count:
             print(f"  {reason}: {count:,}")
-    print(f"{artifact.path}: codes, rejected, report.json ({report['seconds']} s)")
+    print(f"{output}: codes, rejected, report.json ({report['seconds']} s)")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from apache_beam.ml.inference.base import ModelHandler
 
+import semid_tf as sid
+from pipelines.nearby import near
 from pipelines.schema import (
     CONTENT,
     EMBEDDING,
@@ -23,60 +26,102 @@ from pipelines.schema import (
     matrix,
     vectors,
 )
+from pipelines.tensors import as_tensor
 
 
-class QuantizerHandler(ModelHandler[pa.Table, pa.Table, Any]):
+class LoadedQuantizer:
+    """A quantizer in memory: the loaded SavedModel, and its fingerprint."""
+
+    def __init__(self, module: Any, fingerprint: str) -> None:
+        self.module = module
+        self.fingerprint = fingerprint
+
+
+# What this process has loaded already, for as long as somebody else holds it.
+_LOADED: WeakValueDictionary[tuple[str, str], Any] = WeakValueDictionary()
+
+
+def share_model(folder: str, fingerprint: str, model: Any) -> None:
+    """Spares workers inside of this process a load of their own."""
+    _LOADED[folder, fingerprint] = model
+
+
+class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
     """Runs the signature `encode` of a SavedModel, loaded once a process.
 
     An element is a whole table already (`validation.Split.valid`), so nothing is batched again. A model that
     does not load or does not give codes fails the job: it rejects no items.
 
     Args:
-        folder: of the SavedModel, on any file system that TensorFlow reads.
+        folder: of the SavedModel, on any Beam file system.
         fingerprint: of the quantizer; every row carries it.
-        num_levels: codes an item.
+        space: that all codes lie in.
         encoded_at: when the job began; every row carries it. None: each table its own moment.
     """
 
-    def __init__(self, folder: str, fingerprint: str, num_levels: int, encoded_at: datetime | None) -> None:
+    def __init__(
+        self, folder: str, fingerprint: str, space: sid.CodeSpace, encoded_at: datetime | None
+    ) -> None:
         super().__init__()
         self._folder = folder
         self._fingerprint = fingerprint
-        self._num_levels = num_levels
+        self._space = space
         self._encoded_at = encoded_at
 
     @property
     def schema(self) -> pa.Schema:
         """Of the tables that come out."""
-        return encoded_schema(self._num_levels)
+        return encoded_schema(self._space.num_levels)
 
-    def load_model(self) -> Any:
-        return tf.saved_model.load(self._folder)
+    def load_model(self) -> LoadedQuantizer:
+        module = _LOADED.get((self._folder, self._fingerprint)) or tf.saved_model.load(near(self._folder))
+        return LoadedQuantizer(module, self._fingerprint)
+
+    def update_model_path(self, model_path: str | None = None) -> None:
+        """Takes the manifest of a published quantizer, of the same code space, for the next load.
+
+        Raises:
+            ArtifactError: it is no complete quantizer.
+            ProvenanceError: its codes lie in another code space.
+        """
+        if not model_path:
+            return
+        folder = model_path.removesuffix("manifest.json").rstrip("/")
+        manifest = sid.open_artifact(near(folder), "quantizer").manifest
+        space = sid.CodeSpace(manifest.config["num_levels"], manifest.config["codebook_size"])
+        if space != self._space:
+            raise sid.ProvenanceError(f"{folder} has codes in {space}, but this job in {self._space}.")
+        self._folder, self._fingerprint = folder, manifest.fingerprint
 
     def run_inference(
-        self, batch: pa.Table, model: Any, inference_args: Mapping[str, Any] | None = None
+        self, batch: pa.Table, model: LoadedQuantizer, inference_args: Mapping[str, Any] | None = None
     ) -> list[pa.Table]:
-        """One table of `schema.encoded_schema`, row for row."""
-        codes = self._codes(matrix(batch.column(EMBEDDING)), model)
-        return [self._encoded(batch, codes, self._encoded_at or datetime.now(UTC))]
+        """One table of `schema.encoded_schema`, row for row, with the fingerprint of its model."""
+        codes = self._codes(matrix(batch.column(EMBEDDING)), model.module)
+        encoded_at = self._encoded_at or datetime.now(UTC)
+        return [self._encoded(batch, codes, model.fingerprint, encoded_at)]
 
     def unchanged(self, items: pa.Table) -> pa.Table:
         """The same of items whose codes are known; they and `encoded_at` are still to be filled in."""
-        return self._encoded(items, np.zeros((len(items), self._num_levels), np.int32), None)
+        nothing = np.zeros((len(items), self._space.num_levels), np.int32)
+        return self._encoded(items, nothing, self._fingerprint, None)
 
-    def _encoded(self, items: pa.Table, codes: np.ndarray, encoded_at: datetime | None) -> pa.Table:
-        quantizer = labels(self._fingerprint, len(items))
+    def _encoded(
+        self, items: pa.Table, codes: np.ndarray, fingerprint: str, encoded_at: datetime | None
+    ) -> pa.Table:
+        quantizer = labels(fingerprint, len(items))
         times = pa.repeat(pa.scalar(encoded_at, TIME), len(items))
         origin = [items.column(name) for name in (CONTENT, SOURCE, ROW)]
         columns = [items.column(ITEM_ID), vectors(codes), quantizer, times, *origin]
         return pa.table(columns, schema=self.schema)
 
-    def _codes(self, embeddings: np.ndarray, model: Any) -> np.ndarray:
-        codes = model.signatures["encode"](embedding=tf.constant(embeddings))["codes"].numpy()
-        expected = (len(embeddings), self._num_levels)
+    def _codes(self, embeddings: np.ndarray, module: Any) -> np.ndarray:
+        codes = module.signatures["encode"](embedding=as_tensor(embeddings))["codes"].numpy()
+        expected = (len(embeddings), self._space.num_levels)
         if codes.shape != expected or codes.dtype != np.int32:
             found = f"{codes.dtype} {list(codes.shape)}"
             raise ValueError(f"{self._folder}: encode gave {found}; int32 {list(expected)} is needed.")
+        sid.require_codes(codes, self._space)
         return codes
 
     def get_num_bytes(self, batch: pa.Table) -> int:

@@ -1,5 +1,7 @@
 """Item files other than Parquet: JSON lines, CSV, Avro, TFRecord of tf.Example.
 
+A value that is no number counts as NaN, so that it costs its row and not the file.
+
 One worker reads such a file from front to back, and it is read once more before the job, to be checked and
 counted; for big catalogues Parquet is the better choice.
 """
@@ -8,6 +10,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -26,6 +30,7 @@ from pipelines.schema import EMBEDDING, ITEM_ID
 _VECTORS = pa.list_(pa.float64())
 _BATCH_ROWS = 4096
 _CSV_BLOCK = 1 << 25
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 class Format(NamedTuple):
@@ -62,8 +67,28 @@ def _json_lines(path: str) -> Iterator[pa.RecordBatch]:
         while block := b"".join(islice(lines, _BATCH_ROWS)):
             # Not cut into blocks: a line must not straddle two.
             whole = pyarrow.json.ReadOptions(block_size=len(block) + 1)
-            table = pyarrow.json.read_json(io.BytesIO(block), whole)
-            yield _batch(*(_column(table, name) for name in (ITEM_ID, EMBEDDING)))
+            try:
+                table = pyarrow.json.read_json(io.BytesIO(block), whole)
+            except pa.ArrowInvalid:  # perhaps for one row's sake
+                yield _line_by_line(block)
+            else:
+                yield _batch(*(_column(table, name) for name in (ITEM_ID, EMBEDDING)))
+
+
+def _line_by_line(block: bytes) -> pa.RecordBatch:
+    """What Arrow refuses since one row has another type than those before it."""
+    rows = [json.loads(line) for line in block.splitlines() if line.strip()]
+    item_ids = [row.get(ITEM_ID) for row in rows]
+    texts = [None if item_id is None else str(item_id) for item_id in item_ids]
+    vectors = pa.array([_numbers(row.get(EMBEDDING)) for row in rows], _VECTORS)
+    return _batch(pa.array(texts, pa.string()), vectors)
+
+
+def _numbers(vector: Any) -> list[float] | None:
+    """What is no number is NaN, and what is no list has no numbers."""
+    if not isinstance(vector, list):
+        return None if vector is None else []
+    return [float(value) if isinstance(value, int | float) else math.nan for value in vector]
 
 
 def _column(table: pa.Table, name: str) -> pa.Array:
@@ -84,16 +109,20 @@ def _csv(path: str) -> Iterator[pa.RecordBatch]:
 def parse_vectors(texts: pa.Array) -> pa.Array:
     """Numbers between spaces, commas or semicolons, in brackets or not: list<double> [n]; null for null.
 
-    >>> parse_vectors(pa.array(["[1, 2.5]", "3 4", None, "[]"])).to_pylist()
-    [[1.0, 2.5], [3.0, 4.0], None, []]
+    What is no number is NaN.
 
-    Raises:
-        ArrowInvalid: something is no number.
+    >>> parse_vectors(pa.array(["[1, 2.5]", "3 four", None, "[]"])).to_pylist()
+    [[1.0, 2.5], [3.0, nan], None, []]
     """
     bare = pc.utf8_trim(texts, "[](){} \t")
     numbers = pc.split_pattern_regex(bare, r"[,;\s]+")
     empty = pa.scalar([], numbers.type)
-    return pc.if_else(pc.equal(bare, ""), empty, numbers).cast(_VECTORS)
+    lists = pc.if_else(pc.equal(bare, ""), empty, numbers)
+    try:
+        return lists.cast(_VECTORS)
+    except pa.ArrowInvalid:
+        values = pc.if_else(pc.match_substring_regex(lists.values, _NUMBER), lists.values, "nan")
+        return pa.ListArray.from_arrays(lists.offsets, values, mask=lists.is_null()).cast(_VECTORS)
 
 
 def _avro(path: str) -> Iterator[pa.RecordBatch]:
@@ -155,6 +184,8 @@ def read_whole(path: str, kind: Format) -> Iterator[pa.RecordBatch]:
     """
     try:
         yield from kind.batches(path)
+    except PermissionError as error:
+        raise OSError(f"{path}: may not be read; give this user the right to.") from error
     except Exception as error:  # Each library has its own kinds of errors.
         raise OSError(f"{path}: is no whole {kind.name} file ({_one_line(error)}); write it anew.") from error
 

@@ -12,6 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 
 import semid_tf as sid
 from pipelines.formats import Format, format_of, read_whole
+from pipelines.nearby import near
 from pipelines.schema import EMBEDDING, ITEM_ID
 from pipelines.sources import BATCH_ROWS, open_parquet
 
@@ -31,7 +32,7 @@ def open_quantizer(folder: str) -> sid.SavedQuantizer:
         ArtifactError: it is no complete quantizer.
     """
     try:
-        return sid.load_quantizer(folder)
+        return sid.load_quantizer(near(folder))
     except sid.SemidError:
         raise
     except Exception as error:  # TensorFlow has no common kind of error for damaged files.
@@ -99,6 +100,8 @@ def _check_parquet(path: str) -> int:
     try:
         with open_parquet(path) as parquet:
             schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
+    except PermissionError as error:
+        raise sid.DataError(f"{path}: may not be read; give this user the right to.") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise sid.DataError(
             f"{path}: is no whole Parquet file ({one_line(error)}); write it anew."

@@ -13,21 +13,30 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.io.filesystems import FileSystems
-from apache_beam.pvalue import DoOutputsTuple, PBegin, PCollection, TaggedOutput
+from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
 import semid_tf as sid
+from pipelines.codes_files import KIND, paths_of, read_rows, rows_of
 from pipelines.counting import count_items
-from pipelines.duplicates import GroupShards, Shard, partition
+from pipelines.duplicates import Shard
 from pipelines.encoding import QuantizerHandler
-from pipelines.schema import CODES, CODES_FILE, CONTENT, ENCODED_AT, ITEM_ID, matrix, vectors
+from pipelines.publishing import open_output
+from pipelines.schema import (
+    CODES,
+    CONTENT,
+    EMBEDDING,
+    ENCODED_AT,
+    ITEM_ID,
+    matrix,
+    one_array,
+    vectors,
+)
 from pipelines.sources import BATCH_ROWS, open_parquet
 
 _COLUMNS = [ITEM_ID, CODES, ENCODED_AT, CONTENT]
-_SCHEMA = pa.schema([CODES_FILE.field(name) for name in _COLUMNS])
 
 
 @dataclass(frozen=True)
@@ -44,9 +53,8 @@ class Previous:
             ArtifactError: it is no complete output, or of a version that kept no content hashes.
             ProvenanceError: it is of another quantizer.
         """
-        sid.open_artifact(folder, "codes").require_parent(quantizer.artifact)
-        (found,) = FileSystems.match([FileSystems.join(folder, "codes", "*.parquet")])
-        paths = tuple(sorted(file.path for file in found.metadata_list))
+        open_output(folder, KIND).require_parent(quantizer.artifact)
+        paths = paths_of(folder)
         for path in paths:
             with open_parquet(path) as parquet:
                 if CONTENT not in parquet.schema_arrow.names:
@@ -54,19 +62,13 @@ class Previous:
         return cls(paths)
 
 
-def read_rows(path: str) -> Iterator[pa.Table]:
-    """Item ids, codes, times and content hashes of one codes file."""
-    with open_parquet(path) as parquet:
-        for group in range(parquet.num_row_groups):
-            yield parquet.read_row_group(group, _COLUMNS)
-
-
 class _Contents:
     """The sorted content hashes, held once a process."""
 
     def __init__(self, paths: tuple[str, ...]) -> None:
-        rows = [table.column(CONTENT).to_numpy() for path in paths for table in read_rows(path)]
-        self.hashes = np.sort(np.concatenate([np.zeros(0, np.int64), *rows]))
+        rows = [table.column(CONTENT).to_numpy() for path in paths for table in read_rows(path, [CONTENT])]
+        self.hashes = np.concatenate([np.zeros(0, np.int64), *rows])
+        self.hashes.sort()
 
     def hold(self, content: np.ndarray) -> np.ndarray:
         places = np.searchsorted(self.hashes, content)
@@ -101,9 +103,11 @@ class _SplitUnchanged(beam.DoFn):
     def process(self, items: pa.Table) -> Iterator[pa.Table | TaggedOutput]:
         known = self._contents.hold(items.column(CONTENT).to_numpy())
         if known.any():
-            yield TaggedOutput("unchanged", self._handler.unchanged(items.filter(pa.array(known))))
+            # Embeddings of unchanged items are not wanted any more; filtering them would copy them.
+            rows = items.drop_columns(EMBEDDING).filter(pa.array(known))
+            yield TaggedOutput("unchanged", self._handler.unchanged(rows))
         # A model is slow on the few changed items of one table: they are gathered.
-        self._changed.append(items.filter(pa.array(~known)))
+        self._changed.append(items.take(pa.array(np.flatnonzero(~known))))
         if sum(map(len, self._changed)) >= BATCH_ROWS:
             yield self._take_changed()
 
@@ -119,7 +123,10 @@ class _SplitUnchanged(beam.DoFn):
 
 
 class CarryOver(beam.PTransform):
-    """(shard, table of `schema.encoded_schema`) -> the same with the codes of unchanged items filled in."""
+    """(shard, table of `schema.encoded_schema`) -> the same with the codes of unchanged items filled in.
+
+    A shard reads the parts of the earlier run that its items can be in: one, where both have equally many.
+    """
 
     def __init__(self, previous: Previous, num_shards: int) -> None:
         super().__init__()
@@ -127,34 +134,14 @@ class CarryOver(beam.PTransform):
         self._num_shards = num_shards
 
     def expand(self, shards: PCollection[Shard]) -> PCollection[Shard]:
-        earlier = shards.pipeline | "ReadPrevious" >> _ReadPrevious(self._previous, self._num_shards)
-        return (
-            {"now": shards, "before": earlier}
-            | "MeetPrevious" >> beam.CoGroupByKey()
-            | "FillIn" >> beam.MapTuple(_fill_in).with_output_types(Shard)
-        )
+        carry = beam.Map(carry_over, self._previous, self._num_shards)
+        return shards | "FillIn" >> carry.with_output_types(Shard)
 
 
-class _ReadPrevious(beam.PTransform):
-    def __init__(self, previous: Previous, num_shards: int) -> None:
-        super().__init__()
-        self._paths = previous.paths
-        self._num_shards = num_shards
-
-    def expand(self, pbegin: PBegin) -> PCollection[Shard]:
-        return (
-            pbegin
-            | "Paths" >> beam.Create(self._paths)
-            | "Spread" >> beam.Reshuffle()
-            | "ReadRows" >> beam.FlatMap(read_rows).with_output_types(pa.Table)
-            | "Partition" >> beam.FlatMap(partition, self._num_shards).with_output_types(Shard)
-            | "GroupByShard" >> GroupShards(_SCHEMA, self._num_shards)
-        )
-
-
-def _fill_in(shard: int, tables: dict[str, list[pa.Table]]) -> Shard:
-    (now,), (before,) = tables["now"], tables["before"]
-    return shard, fill_in(now, before)
+def carry_over(element: Shard, previous: Previous, num_shards: int) -> Shard:
+    """One shard of `CarryOver`."""
+    shard, now = element
+    return shard, fill_in(now, pa.concat_tables(rows_of(previous.paths, shard, num_shards, _COLUMNS)))
 
 
 def fill_in(now: pa.Table, before: pa.Table) -> pa.Table:
@@ -163,7 +150,7 @@ def fill_in(now: pa.Table, before: pa.Table) -> pa.Table:
     Raises:
         RuntimeError: an item that was taken for unchanged is another one; this fails the job.
     """
-    rows = pc.index_in(now.column(ITEM_ID), before.column(ITEM_ID).combine_chunks())
+    rows = pc.index_in(now.column(ITEM_ID), one_array(before.column(ITEM_ID)))
     carried = np.asarray(now.column(ENCODED_AT).is_null())
     _count(rows, carried, len(before))
     if not carried.any():
@@ -172,11 +159,11 @@ def fill_in(now: pa.Table, before: pa.Table) -> pa.Table:
     if not old.column(CONTENT).equals(now.column(CONTENT).filter(pa.array(carried))):
         raise RuntimeError("an item has the content hash of another one; run without the previous output.")
     codes = matrix(now.column(CODES)).copy()
-    codes[carried] = old.column(CODES).combine_chunks().flatten().to_numpy().reshape(-1, codes.shape[1])
+    codes[carried] = one_array(old.column(CODES)).flatten().to_numpy().reshape(-1, codes.shape[1])
     times = pc.replace_with_mask(
-        now.column(ENCODED_AT).combine_chunks(),
+        one_array(now.column(ENCODED_AT)),
         pa.array(carried),
-        old.column(ENCODED_AT).combine_chunks().cast(now.schema.field(ENCODED_AT).type),
+        one_array(old.column(ENCODED_AT)).cast(now.schema.field(ENCODED_AT).type),
     )
     filled = {CODES: vectors(codes), ENCODED_AT: times}
     columns = [filled.get(name, now.column(name)) for name in now.column_names]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
@@ -9,6 +11,7 @@ ITEM_ID = "item_id"
 EMBEDDING = "embedding"
 CODES = "codes"
 SEMANTIC_ID = "semantic_id"
+PIECE_IDS = "piece_ids"
 QUANTIZER = "quantizer"
 ENCODED_AT = "encoded_at"
 CONTENT = "content"
@@ -55,6 +58,11 @@ def encoded_schema(num_levels: int) -> pa.Schema:
     return pa.schema([(ITEM_ID, pa.string()), codes, *made, *_ORIGIN])
 
 
+def codes_schema(piece_columns: Sequence[str] = ()) -> pa.Schema:
+    """`CODES_FILE` with a column of piece ids for each tokenizer."""
+    return pa.schema([*CODES_FILE, *((name, pa.list_(pa.int32())) for name in piece_columns)])
+
+
 def labels(text: str, length: int) -> pa.Array:
     """A column that says the same in every row."""
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(length, np.int32)), pa.array([text], pa.string()))
@@ -67,4 +75,9 @@ def vectors(matrix: np.ndarray) -> pa.Array:
 
 def matrix(column: pa.ChunkedArray) -> np.ndarray:
     """The matrix [n, width] behind a column of `vectors`."""
-    return column.combine_chunks().flatten().to_numpy().reshape(-1, column.type.list_size)
+    return one_array(column).flatten().to_numpy().reshape(-1, column.type.list_size)
+
+
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece; unlike Arrow's `combine_chunks`, this copies only what is in several."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -1,4 +1,4 @@
-"""Tables to Parquet parts: one file a shard, the same bytes on every run."""
+"""Tables to parts: one file a shard, the same bytes on every run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from pipelines.pieces import Tokenizers
 from pipelines.schema import (
     CODES,
-    CODES_FILE,
     CONTENT,
     ENCODED_AT,
     ITEM_ID,
@@ -22,21 +22,25 @@ from pipelines.schema import (
     ROW,
     SEMANTIC_ID,
     SOURCE,
+    codes_schema,
     matrix,
 )
+from pipelines.writers import WRITERS
+
+_ATTEMPT = ".attempt-"
 
 
-def part_path(folder: str, part: int, num_parts: int) -> str:
+def part_path(folder: str, part: int, num_parts: int, ending: str = "parquet") -> str:
     """Where a part lies.
 
     >>> part_path("out/codes", 3, 12)
     'out/codes/part-00003-of-00012.parquet'
     """
-    return FileSystems.join(folder, f"part-{part:05d}-of-{num_parts:05d}.parquet")
+    return FileSystems.join(folder, f"part-{part:05d}-of-{num_parts:05d}.{ending}")
 
 
-def codes_file(encoded: pa.Table) -> pa.Table:
-    """Encoded items as they stand in the file (`schema.CODES_FILE`)."""
+def codes_file(encoded: pa.Table, tokenizers: Tokenizers | None = None) -> pa.Table:
+    """Encoded items as they stand in the file (`schema.codes_schema`)."""
     codes = matrix(encoded.column(CODES))
     columns = {
         ITEM_ID: encoded.column(ITEM_ID),
@@ -46,7 +50,8 @@ def codes_file(encoded: pa.Table) -> pa.Table:
         ENCODED_AT: encoded.column(ENCODED_AT),
         CONTENT: encoded.column(CONTENT),
     }
-    return pa.table(columns).cast(CODES_FILE)
+    pieces = tokenizers.encode(codes) if tokenizers else {}
+    return pa.table(columns | pieces).cast(codes_schema(list(pieces)))
 
 
 def semantic_ids(codes: np.ndarray) -> pa.Array:
@@ -72,17 +77,24 @@ class WritePart(beam.DoFn):
     Args:
         folder: that the parts go into; it exists.
         num_parts: of the whole.
+        kind: one of `WRITERS`.
     """
 
-    def __init__(self, folder: str, num_parts: int) -> None:
+    def __init__(self, folder: str, num_parts: int, kind: str = "parquet") -> None:
         super().__init__()
-        self._folder = folder
-        self._num_parts = num_parts
+        self._folder, self._num_parts, self._kind = folder, num_parts, kind
 
     def process(self, element: tuple[int, pa.Table]) -> None:
         """Writes one part."""
         part, table = element
-        attempt = FileSystems.join(self._folder, f".attempt-{uuid.uuid4().hex}")
-        with FileSystems.create(attempt) as file:
-            pq.write_table(table, file)
-        FileSystems.rename([attempt], [part_path(self._folder, part, self._num_parts)])
+        attempt = FileSystems.join(self._folder, f"{_ATTEMPT}{uuid.uuid4().hex}")
+        with FileSystems.create(attempt, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            WRITERS[self._kind](table, file)
+        FileSystems.rename([attempt], [part_path(self._folder, part, self._num_parts, self._kind)])
+
+
+def remove_attempts(output: str) -> None:
+    """Clears the tables of an output of what workers that died left half written."""
+    (found,) = FileSystems.match([FileSystems.join(output, "*", f"{_ATTEMPT}*")])
+    if found.metadata_list:
+        FileSystems.delete([file.path for file in found.metadata_list])

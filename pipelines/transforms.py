@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import RunInference
+from apache_beam.ml.inference.utils import WatchFilePattern
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 
 from pipelines.counting import count_items, count_rejected
 from pipelines.duplicates import GroupShards, KeepFirst, Shard, divide
 from pipelines.encoding import QuantizerHandler
+from pipelines.pieces import Tokenizers
 from pipelines.previous import CarryOver, Previous, SplitUnchanged
 from pipelines.schema import REJECTED, ROW
 from pipelines.sinks import WritePart, codes_file, rejected_file
@@ -77,18 +80,42 @@ class EncodeStream(beam.PTransform):
     Args:
         handler: runs the quantizer; without `encoded_at`.
         embedding_dim: of the quantizer.
+        tokenizers: give columns of piece ids.
+        model_updates: manifests of newer quantizers, such as `watch_quantizers` finds; tables that come after
+            one are encoded by its quantizer, and their rows say so.
     """
 
-    def __init__(self, handler: QuantizerHandler, embedding_dim: int) -> None:
+    def __init__(
+        self,
+        handler: QuantizerHandler,
+        embedding_dim: int,
+        tokenizers: Tokenizers | None = None,
+        model_updates: Any = None,  # a PCollection of ModelMetadata
+    ) -> None:
         super().__init__()
         self._handler = handler
         self._embedding_dim = embedding_dim
+        self._tokenizers = tokenizers
+        self._model_updates = model_updates
 
     def expand(self, items: PCollection[pa.Table]) -> dict[str, PCollection]:
         checked = items | "Validate" >> Validate(self._embedding_dim)
-        encoded = checked.valid | "RunInference" >> RunInference(self._handler).with_output_types(pa.Table)
-        codes = encoded | "CodesFile" >> beam.Map(codes_file).with_output_types(pa.Table)
-        return {ENCODED: codes, REJECTED_DOOR: checked.rejected}
+        inference = RunInference(self._handler, model_metadata_pcoll=self._model_updates)
+        encoded = checked.valid | "RunInference" >> inference.with_output_types(pa.Table)
+        codes_rows = beam.Map(codes_file, self._tokenizers).with_output_types(pa.Table)
+        return {ENCODED: encoded | "CodesFile" >> codes_rows, REJECTED_DOOR: checked.rejected}
+
+
+def watch_quantizers(folder: str, interval_s: float = 60) -> WatchFilePattern:
+    """Finds quantizers that are published into a folder, `<folder>/<name>/`, while a streaming job runs.
+
+    One must be there when the job starts.
+
+    Args:
+        folder: on any Beam file system.
+        interval_s: seconds between two looks.
+    """
+    return WatchFilePattern(FileSystems.join(folder, "*", "manifest.json"), interval_s)
 
 
 class Validate(beam.PTransform):
@@ -114,20 +141,32 @@ def _split(items: pa.Table, embedding_dim: int) -> Iterator[pa.Table | TaggedOut
 
 
 class WriteDoors(beam.PTransform):
-    """Writes what `EncodeItems` gives into the sub-folders `codes` and `rejected` of a folder.
+    """Writes what `EncodeItems` gives into sub-folders of a folder: `codes` and `rejected` as Parquet, and
+    the codes once more as `codes_<format>` for each further format.
 
     Args:
         folder: has these sub-folders.
         num_shards: files of each.
+        tokenizers: give columns of piece ids.
+        formats: further ones, of `WRITERS`.
     """
 
-    def __init__(self, folder: str, num_shards: int) -> None:
+    def __init__(
+        self, folder: str, num_shards: int, tokenizers: Tokenizers | None = None, formats: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self._folder = folder
         self._num_shards = num_shards
+        self._tokenizers = tokenizers
+        self._formats = formats
 
     def expand(self, doors: dict[str, PCollection]) -> None:
-        doors[ENCODED] | "CodesFile" >> beam.MapTuple(_codes_file) | "WriteCodes" >> self._write(ENCODED)
+        codes = doors[ENCODED] | "CodesFile" >> beam.Map(_codes_file, self._tokenizers).with_output_types(
+            Shard
+        )
+        codes | "WriteCodes" >> self._write(ENCODED)
+        for kind in self._formats:
+            codes | f"WriteCodes_{kind}" >> self._write(f"{ENCODED}_{kind}", kind)
         (
             doors[REJECTED_DOOR]
             | "SpreadRejected" >> beam.FlatMap(_by_row, self._num_shards).with_output_types(Shard)
@@ -136,16 +175,17 @@ class WriteDoors(beam.PTransform):
             | "WriteRejected" >> self._write(REJECTED_DOOR)
         )
 
-    def _write(self, door: str) -> beam.ParDo:
-        return beam.ParDo(WritePart(FileSystems.join(self._folder, door), self._num_shards))
+    def _write(self, door: str, kind: str = "parquet") -> beam.ParDo:
+        return beam.ParDo(WritePart(FileSystems.join(self._folder, door), self._num_shards, kind))
 
 
 def _by_row(rejected: pa.Table, num_shards: int) -> Iterator[Shard]:
     return divide(rejected, rejected.column(ROW).to_numpy() % num_shards, num_shards)
 
 
-def _codes_file(shard: int, encoded: pa.Table) -> Shard:
-    return shard, codes_file(encoded)
+def _codes_file(element: Shard, tokenizers: Tokenizers | None) -> Shard:
+    shard, encoded = element
+    return shard, codes_file(encoded, tokenizers)
 
 
 def _rejected_file(shard: int, rejected: pa.Table) -> Shard:

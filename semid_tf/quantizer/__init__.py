@@ -15,6 +15,7 @@ from semid_tf.quantizer.metrics import (
     items_per_id,
     normalized_mse,
     perplexity,
+    perplexity_of_counts,
     unique_rate,
 )
 from semid_tf.quantizer.mse_metric import NormalizedMSE
@@ -55,6 +56,7 @@ __all__ = [
     "load_quantizer",
     "normalized_mse",
     "perplexity",
+    "perplexity_of_counts",
     "prefix_cosines",
     "prefix_stability",
     "quality_of",

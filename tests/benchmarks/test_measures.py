@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from subprocess import PIPE
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from benchmarks.bound import MatrixProducts
 from benchmarks.clock import Cost, cost_of
 from benchmarks.contenders import Contender, Product
 from benchmarks.holdout import Holdout
+from benchmarks.processes import tree_cpu_s, tree_peak_rss_mb
 from benchmarks.quality import Quality, judge
 from benchmarks.quantizer import Fitted, figures_of
 from benchmarks.report import Figures, markdown_table
@@ -114,3 +118,15 @@ def test_the_table_has_a_row_a_contender() -> None:
         "| two | 0.5000 | 0.2500 | 87.50% | all | 12.3 | 6.0 | 123,457 | 31% |",
     ]
     assert header.count("|") == rule.count("|") == rows[0].count("|")
+
+
+def test_the_cost_of_a_started_process_counts_while_it_runs() -> None:
+    code = "x = bytearray(80 << 20)\nfor _ in range(8_000_000): pass\nprint(flush=True); input()"
+    before = tree_cpu_s()
+    with subprocess.Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert tree_cpu_s() - before >= 0.04
+        assert tree_peak_rss_mb() >= 80
+        process.communicate(b"\n")
+    assert tree_cpu_s() - before >= 0.04

@@ -31,9 +31,9 @@ def numpy_codes(embeddings: np.ndarray) -> np.ndarray:
 class NearestCodewords(tf.Module):
     """The same in TensorFlow."""
 
-    def __init__(self) -> None:
+    def __init__(self, books: np.ndarray | None = None) -> None:
         super().__init__()
-        self.books = tf.Variable(codebooks(), trainable=False)
+        self.books = tf.Variable(codebooks() if books is None else books, trainable=False)
 
     @tf.function(input_signature=[tf.TensorSpec((None, DIM), tf.float32, "embedding")])
     def encode(self, embedding: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from small_quantizer import embeddings
+from small_quantizer import embeddings, numpy_codes
 
 import semid_tf as sid
 from pipelines.encode import encode_corpus
@@ -121,10 +121,6 @@ def line_of_a_list(path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8") + "[1, 2]\n", encoding="utf-8")
 
 
-def words(path: Path) -> None:
-    path.write_text("item_id,embedding\na,one two\n", encoding="utf-8")
-
-
 def no_embedding(path: Path) -> None:
     path.write_text("item_id,vector\na,1 2\n", encoding="utf-8")
 
@@ -135,7 +131,6 @@ def no_embedding(path: Path) -> None:
         ("items.jsonl", damage, "JSON lines"),
         ("items.jsonl", line_of_a_list, "JSON lines"),
         ("items.json.gz", damage, "JSON lines"),
-        ("items.csv", words, "CSV"),
         ("items.csv", no_embedding, "CSV"),
         ("items.avro", damage, "Avro"),
         ("items.tfrecord", damage, "TFRecord"),
@@ -162,3 +157,47 @@ def test_embeddings_of_another_type_or_dimension(quantizer: Path, tmp_path: Path
     json_lines([("a", [1.0, 2.0])], path)
     with pytest.raises(sid.DataError, match="embeddings have 2 values, but quantizer 0123456789abcdef"):
         encode_corpus(str(path), quantizer, tmp_path / "out")
+
+
+def test_a_bad_number_in_csv_rejects_its_row_alone(quantizer: Path, tmp_path: Path) -> None:
+    lines = [f"{i},{' '.join(map(str, row))}" for i, row in enumerate(embeddings(6).tolist())]
+    lines[2] = "2,1 2 3 four 5 6 7 8"
+    lines[4] = '4,"[1, 2, 3, 4, 5, 6, 7, 0x10]"'
+    lines.append("6,")
+    path = tmp_path / "items.csv"
+    path.write_text("\n".join(["item_id,embedding", *lines]) + "\n", encoding="utf-8")
+    report = encode_corpus(str(path), quantizer, tmp_path / "out")
+    assert (report["encoded"], report["rejected"]) == (4, 3)
+    rejected = pq.read_table(tmp_path / "out" / "rejected").select(["item_id", "reason", "row"]).to_pylist()
+    assert [tuple(row.values()) for row in rejected] == [
+        ("2", "not_finite", 2),
+        ("4", "not_finite", 4),
+        ("6", "missing_embedding", 6),
+    ]
+
+
+def test_a_bad_value_in_json_rejects_its_row_alone(quantizer: Path, tmp_path: Path) -> None:
+    vectors = embeddings(5_000).tolist()
+    rows: list[tuple[Any, Any]] = [(f"item-{i}", vector) for i, vector in enumerate(vectors)]
+    rows[10] = ("word", [*vectors[10][:7], "seven"])
+    rows[20] = ("nothing", [*vectors[20][:7], None])
+    rows[30] = ("text", "1 2 3 4 5 6 7 8")
+    rows[40] = (40, vectors[40])
+    rows[4_500] = ("null", None)
+    path = tmp_path / "items.jsonl"
+    lines = [json.dumps({"item_id": row[0], "embedding": row[1]}) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    encode_corpus(str(path), quantizer, tmp_path / "out")
+    rejected = pq.read_table(tmp_path / "out" / "rejected").select(["item_id", "reason", "row"]).to_pylist()
+    assert [tuple(row.values()) for row in rejected] == [
+        ("word", "not_finite", 10),
+        ("nothing", "not_finite", 20),
+        ("text", "wrong_dimension", 30),
+        ("null", "missing_embedding", 4_500),
+    ]
+    codes = pq.read_table(tmp_path / "out" / "codes")
+    found = dict(zip(codes["item_id"].to_pylist(), codes["codes"].to_pylist(), strict=True))
+    expected = numpy_codes(np.array(vectors, np.float32))
+    assert found["40"] == expected[40].tolist()
+    assert found["item-11"] == expected[11].tolist()
+    assert len(found) == 4_996

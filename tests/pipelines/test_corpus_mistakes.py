@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +23,7 @@ import semid_tf as sid
 from pipelines.encode import encode_corpus, main, publish_corpus
 from pipelines.sinks import codes_file
 
+NOBODY = 65534
 Write = Callable[..., str]
 
 
@@ -144,7 +148,7 @@ def test_more_rejected_than_allowed(quantizer: Path, tmp_path: Path, write_items
 def test_an_item_lost_on_the_way_fails_the_job(
     quantizer: Path, tmp_path: Path, write_items: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.transforms.codes_file", lambda table: codes_file(table[1:]))
+    monkeypatch.setattr("pipelines.transforms.codes_file", lambda table, *rest: codes_file(table[1:], *rest))
     path = write_items(["a", "b", "c", None], embeddings(4).tolist())
     with pytest.raises(sid.DataError, match=r"^4 items came in, but 2 encoded, 0 unchanged and 1 rejected"):
         publish_corpus(path, quantizer, tmp_path / "out" / "codes")
@@ -283,3 +287,43 @@ def test_beam_is_imported_without_a_word() -> None:
     command = [sys.executable, "-c", "import pipelines.sources"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@contextmanager
+def without_privileges() -> Iterator[Path]:
+    """A folder that others can read, and an end of the rights that were given up inside."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(user)
+
+
+def give_up_privileges() -> None:
+    """The superuser may read and write everything."""
+    if os.geteuid() == 0:
+        os.seteuid(NOBODY)
+
+
+@pytest.mark.parametrize("name", ["items.parquet", "items.csv"])
+def test_a_file_that_may_not_be_read(name: str, quantizer: Path, write_items: Write) -> None:
+    with without_privileges() as folder:
+        shutil.copytree(quantizer, folder / "quantizer")
+        shutil.copy(write_items(["a"], embeddings(1).tolist()), folder / name)
+        (folder / name).chmod(0)
+        give_up_privileges()
+        assert refusal(str(folder / name), folder / "quantizer", folder) == (
+            f"{folder / name}: may not be read; give this user the right to."
+        )
+
+
+def test_an_output_folder_that_may_not_be_written(quantizer: Path, write_items: Write) -> None:
+    with without_privileges() as folder:
+        shutil.copytree(quantizer, folder / "quantizer")
+        shutil.copy(write_items(["a"], embeddings(1).tolist()), folder / "items.parquet")
+        (folder / "out").mkdir(mode=0o555)
+        give_up_privileges()
+        with pytest.raises(sid.SemidError, match=r"out: may not be written; give this user the right to\.$"):
+            publish_corpus(str(folder / "items.parquet"), folder / "quantizer", folder / "out" / "codes")

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import glob
 from datetime import UTC, datetime
 from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pytest
+from apache_beam.coders import PickleCoder
+from apache_beam.ml.inference.base import ModelMetadata
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing import test_stream
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
-from small_quantizer import DIM, FINGERPRINT, LEVELS, embeddings, numpy_codes
+from small_quantizer import (
+    CODES,
+    DIM,
+    FINGERPRINT,
+    LEVELS,
+    NearestCodewords,
+    codebooks,
+    embeddings,
+    numpy_codes,
+    publish_quantizer,
+)
 
+import semid_tf as sid
 from pipelines.arrow_coder import ArrowTableCoder
 from pipelines.encoding import QuantizerHandler
 from pipelines.sources import with_origin
-from pipelines.transforms import EncodeStream
+from pipelines.transforms import EncodeStream, watch_quantizers
 
+SPACE = sid.CodeSpace(LEVELS, CODES)
 Seen = tuple[str, str, float]
 
 
@@ -55,7 +71,7 @@ def test_each_item_leaves_in_its_own_window_with_its_codes(quantizer: Path) -> N
     expected = [(f"early-{i}", texts[i], 10.0) for i in range(3)]
     expected += [(f"late-{i}", texts[3 + i], 40.0) for i in range(2)]
     with beam.Pipeline("BundleBasedDirectRunner", PipelineOptions(["--streaming"])) as pipeline:
-        handler = QuantizerHandler(str(quantizer), FINGERPRINT, LEVELS, encoded_at=None)
+        handler = QuantizerHandler(str(quantizer), FINGERPRINT, SPACE, encoded_at=None)
         items = pipeline | stream | beam.WindowInto(FixedWindows(10))
         doors = items | EncodeStream(handler, DIM)
         codes = doors["codes"] | "SeenCodes" >> beam.FlatMap(seen, "semantic_id")
@@ -64,3 +80,61 @@ def test_each_item_leaves_in_its_own_window_with_its_codes(quantizer: Path) -> N
         assert_that(fresh, equal_to([True, True]), label="fresh")
         rejected = doors["rejected"] | "SeenRejected" >> beam.FlatMap(seen, "reason")
         assert_that(rejected, equal_to([("early-3", "not_finite", 10.0)]), label="rejected")
+
+
+def stamped(items: pa.Table) -> list[tuple[str, str, str]]:
+    columns = (items[name].to_pylist() for name in ("item_id", "quantizer", "semantic_id"))
+    return list(zip(*columns, strict=True))
+
+
+def test_a_newer_model_takes_over_and_rows_say_which_made_them(quantizer: Path, tmp_path: Path) -> None:
+    flipped = publish_quantizer(NearestCodewords(-codebooks()), tmp_path / "2", fingerprint="f" * 16)
+    vectors = embeddings(4, seed=6)
+    first, second, third = (table(name, vectors.tolist()) for name in ("first", "second", "third"))
+
+    def model(folder: Path) -> ModelMetadata:
+        return ModelMetadata(model_id=str(folder / "manifest.json"), model_name=folder.name)
+
+    stream = (
+        test_stream.TestStream(coder=PickleCoder(), output_tags={"items", "models"})
+        .add_elements([TimestampedValue(model(quantizer), 0)], tag="models")
+        .add_elements([TimestampedValue(first, 1)], tag="items")
+        .advance_watermark_to(10, tag="items")
+        .advance_watermark_to(10, tag="models")
+        .add_elements([TimestampedValue(model(flipped), 10)], tag="models")
+        .add_elements([TimestampedValue(second, 12)], tag="items")
+        .advance_watermark_to(20, tag="items")
+        .advance_watermark_to(20, tag="models")
+        .add_elements([TimestampedValue(model(quantizer), 20)], tag="models")
+        .add_elements([TimestampedValue(third, 29)], tag="items")
+        .advance_watermark_to_infinity(tag="items")
+        .advance_watermark_to_infinity(tag="models")
+    )
+    texts = ["-".join(map(str, row)) for row in numpy_codes(vectors)]
+    flipped_texts = ["-".join(map(str, row)) for row in numpy_codes(-vectors)]
+    assert not set(texts) & set(flipped_texts)
+    made = {"first": (FINGERPRINT, texts), "second": ("f" * 16, flipped_texts), "third": (FINGERPRINT, texts)}
+    expected = [(f"{name}-{i}", made[name][0], made[name][1][i]) for name in made for i in range(4)]
+    with beam.Pipeline("BundleBasedDirectRunner", PipelineOptions(["--streaming"])) as pipeline:
+        sources = pipeline | stream
+        items = sources["items"] | "ItemWindows" >> beam.WindowInto(FixedWindows(10))
+        models = sources["models"] | "ModelWindows" >> beam.WindowInto(FixedWindows(10))
+        handler = QuantizerHandler(str(quantizer), FINGERPRINT, SPACE, encoded_at=None)
+        doors = items | EncodeStream(handler, DIM, model_updates=models)
+        assert_that(doors["codes"] | beam.FlatMap(stamped), equal_to(expected))
+
+
+def test_watched_folders_give_manifests_that_the_handler_takes(quantizer: Path, tmp_path: Path) -> None:
+    newer = publish_quantizer(NearestCodewords(-codebooks()), tmp_path / "all" / "2", fingerprint="f" * 16)
+    watched = watch_quantizers(str(tmp_path / "all"), interval_s=5)
+    (manifest,) = glob.glob(watched.file_pattern)
+    assert manifest == str(newer / "manifest.json")
+    handler = QuantizerHandler(str(quantizer), FINGERPRINT, SPACE, encoded_at=None)
+    assert handler.load_model().fingerprint == FINGERPRINT
+    handler.update_model_path(manifest)
+    assert handler.load_model().fingerprint == "f" * 16
+    with sid.staging(tmp_path) as folder:
+        config = {"num_levels": 2, "codebook_size": 4}
+        other = sid.publish(folder, tmp_path / "3", sid.Manifest("quantizer", "f", "i", config=config)).path
+    with pytest.raises(sid.ProvenanceError, match=r"3 has codes in CodeSpace\(.*, but this job in CodeSpace"):
+        handler.update_model_path(str(other / "manifest.json"))

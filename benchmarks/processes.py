@@ -1,0 +1,47 @@
+"""What this process and all that it started have used, from Linux's `/proc`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def tree_cpu_s() -> float:
+    """CPU-seconds of this process and its descendants, those that ended and were waited for included."""
+    return sum(sum(map(int, fields[11:15])) for _, fields in _tree()) / _TICKS
+
+
+def tree_peak_rss_mb() -> float:
+    """The most memory that one of them held at a time; `ru_maxrss` would inherit the parent's."""
+    return max(_peak_kb(pid) for pid, _ in _tree()) / 1024
+
+
+def _peak_kb(pid: int) -> int:
+    lines = _read(pid, "status").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+def _tree() -> Iterator[tuple[int, list[str]]]:
+    """Process ids, parents first, and the fields of `stat` from the state on."""
+    stats = {pid: _read(pid, "stat").rpartition(")")[2].split() for pid in _pids()}
+    found = {os.getpid()}
+    for pid in sorted(
+        stats, key=lambda it: int(stats[it][19]) if stats[it] else 0
+    ):  # by the time of their start
+        if stats[pid] and (pid in found or int(stats[pid][1]) in found):
+            found.add(pid)
+            yield pid, stats[pid]
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):  # It has ended.
+        return ""

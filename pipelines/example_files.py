@@ -1,0 +1,71 @@
+"""Ranking examples in files: what stands in each `tf.Example`, and how `tf.data` reads it.
+
+| feature | type | what |
+|---|---|---|
+| `user_id` | bytes [1] | |
+| `timestamp` | int64 [1] | of the event, as the interactions have it |
+| `item_id` | bytes [1] | the candidate |
+| `codes` | int64 [num_levels] | of the candidate, coarsest first |
+| `label` | float [1] | 1 = positive, 0 = negative |
+| `history_item_ids` | bytes [h] | the user's latest positive events strictly before, latest last |
+| `history_codes` | int64 [h * num_levels] | their codes, event after event |
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+PADDING_CODE = -1
+
+
+def example_features(num_levels: int) -> dict[str, Any]:
+    """For `tf.io.parse_example`; histories are ragged."""
+    levels = [tf.io.RaggedFeature.UniformRowLength(num_levels)]
+    return {
+        "user_id": tf.io.FixedLenFeature((), tf.string),
+        "timestamp": tf.io.FixedLenFeature((), tf.int64),
+        "item_id": tf.io.FixedLenFeature((), tf.string),
+        "codes": tf.io.FixedLenFeature((num_levels,), tf.int64),
+        "label": tf.io.FixedLenFeature((), tf.float32),
+        "history_item_ids": tf.io.RaggedFeature(tf.string),
+        "history_codes": tf.io.RaggedFeature(tf.int64, partitions=levels),
+    }
+
+
+def read_ranking_examples(
+    folder: str | Path, num_levels: int, history_length: int, batch_size: int
+) -> tf.data.Dataset:
+    """Batches of the examples of an output, in the order of its parts.
+
+    Args:
+        folder: published output of `pipelines.ranking_examples`.
+        num_levels: of the codes.
+        history_length: events of a history; older ones are cut off, shorter histories are padded on the left.
+        batch_size: of each batch but the last.
+
+    Returns:
+        Dicts with `user_id`, `item_id` string [n]; `timestamp` int64 [n]; `label` float32 [n]; `codes` int32
+        [n, num_levels]; `history_item_ids` string [n, history_length], padded with the empty string;
+        `history_codes` int32 [n, history_length, num_levels], padded with -1.
+    """
+    features = example_features(num_levels)
+
+    def parse(records: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = tf.io.parse_example(records, features)
+        rows["codes"] = tf.cast(rows["codes"], tf.int32)
+        rows["history_item_ids"] = _padded(rows["history_item_ids"], "", (history_length,))
+        codes = _padded(rows["history_codes"], PADDING_CODE, (history_length, num_levels))
+        rows["history_codes"] = tf.cast(codes, tf.int32)
+        return rows
+
+    files = tf.data.Dataset.list_files(str(Path(folder) / "examples" / "*.tfrecord"), shuffle=False)
+    return files.interleave(tf.data.TFRecordDataset, cycle_length=1).batch(batch_size).map(parse)
+
+
+def _padded(ragged: tf.RaggedTensor, padding: Any, shape: tuple[int, ...]) -> tf.Tensor:
+    """Padded and cut on the left: reversed, that is on the right."""
+    dense = ragged[:, ::-1].to_tensor(padding, shape=(None, *shape))
+    return tf.reverse(dense, [1])

@@ -1,0 +1,1 @@
+"""A Flink cluster on this machine, and the encode job on it."""

@@ -1,0 +1,31 @@
+"""Small folders of other file systems, brought to this machine."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+
+def near(folder: str) -> str:
+    """A folder on any Beam file system as a local one: itself, or a copy made once a process."""
+    return _copy(folder) if FileSystems.get_scheme(folder) else folder
+
+
+@cache
+def _copy(folder: str) -> str:
+    copy = tempfile.mkdtemp(prefix="nearby-")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    (found,) = FileSystems.match([FileSystems.join(folder, "**")])
+    for file in found.metadata_list:
+        target = Path(copy) / file.path.removeprefix(folder).lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileSystems.open(file.path, compression_type=CompressionTypes.UNCOMPRESSED) as source:
+            with target.open("wb") as sink:
+                shutil.copyfileobj(source, sink)
+    return copy
