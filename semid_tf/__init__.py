@@ -43,6 +43,7 @@ from semid_tf.data import (
     complete_journey,
     drop_unknown,
     embed_texts,
+    example_batches,
     interactions_from_table,
     items_from_table,
     ranking_examples,
@@ -53,6 +54,7 @@ from semid_tf.data import (
     synthetic_interactions,
     synthetic_items,
     training_batches,
+    write_examples,
     write_tables,
 )
 from semid_tf.errors import (
@@ -245,6 +247,7 @@ __all__ = [
     "content_start",
     "drop_unknown",
     "embed_texts",
+    "example_batches",
     "fingerprint",
     "fit_own_parts",
     "fit_ranker",
@@ -295,5 +298,6 @@ __all__ = [
     "unique_rate",
     "vocabulary_report",
     "with_own_parts",
+    "write_examples",
     "write_tables",
 ]

@@ -19,7 +19,7 @@ ROOMS = [
     {"layers"},
     {"models"},
     {"training", "evaluation"},
-    {"methods", "showcase"},
+    {"methods", "showcase", "daily"},
     {"chain"},
     {"report"},
     {"cli"},
