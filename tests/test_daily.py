@@ -65,7 +65,7 @@ def test_training_goes_on_from_the_day_before() -> None:
     warm = list(train_by_day(model, days, np.full(ITEMS, 50), dataclasses.replace(CONFIG, epochs=15)))
     assert warm[-1].auc == 1.0
     scores = sid.score_examples(model, days[2])
-    assert warm[-1].auc == auc(days[2].labels, scores)
+    assert warm[-1].auc == auc(days[2].labels.ravel(), scores.ravel())
     once = ranker()
     sid.train_ranker("both days at once", once, days[0], dataclasses.replace(CONFIG, epochs=15))
     first = sid.score_examples(once, days[2])

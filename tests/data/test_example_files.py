@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tf_keras
 
 import semid_tf as sid
 
@@ -69,9 +70,9 @@ def test_a_ranker_learns_from_shards(tmp_path: Path) -> None:
     sid.write_examples(EXAMPLES, tmp_path, 2)
     embedding = sid.CatalogueEmbedding.of(np.arange(1, 10)[:, None], sid.PieceEmbedding(10, 4))
     ranker = sid.Ranker(sid.RankerConfig(dim=4, hidden_dims=(4,)), embedding)
-    ranker.compile("adam")
+    ranker.compile(tf_keras.optimizers.Adam(3e-2))
     losses = ranker.fit(sid.example_batches(tmp_path, 3, 3, seed=0), epochs=30, verbose=0).history["loss"]
-    assert losses[-1] < losses[0]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:
