@@ -92,12 +92,14 @@ from semid_tf.layers import (
     unified_features,
 )
 from semid_tf.models import (
+    ContextFeatures,
     DINAttention,
     History,
     HistoryAttention,
     HistoryTransformer,
     MeanHistory,
     Ranker,
+    Task,
     TwoViews,
 )
 from semid_tf.quantizer import (
@@ -175,6 +177,7 @@ __all__ = [
     "CodesError",
     "CodesUsed",
     "ConfigError",
+    "ContextFeatures",
     "DINAttention",
     "DataConfig",
     "DataError",
@@ -223,6 +226,7 @@ __all__ = [
     "SharedID",
     "Splits",
     "TFRecordEmbeddings",
+    "Task",
     "TokenizationConfig",
     "Tokenizer",
     "TrainingError",

@@ -15,8 +15,8 @@ from examples_of_parts import EXAMPLES, Part, example, public
 import semid_tf as sid
 
 # Metrics are layers to Keras; tests/quantizer/test_keras_metrics.py has their contract. Parts of a ranker
-# that look at histories are tried within one, in tests/models/test_histories_in_rankers.py.
-ELSEWHERE = (tf_keras.metrics.Metric, sid.History)
+# that take more than one tensor are tried within one, in tests/models.
+ELSEWHERE = (tf_keras.metrics.Metric, sid.History, sid.ContextFeatures)
 PUBLIC = [part for part in public(tf_keras.layers.Layer) if not issubclass(part, ELSEWHERE)]
 # Codebooks come from k-means; their initializer is only a place-holder.
 STARTED_FROM_DATA = (sid.ResidualQuantizer, sid.ResidualKMeans, sid.RQVAE)
