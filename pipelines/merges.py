@@ -22,8 +22,8 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.pvalue import AsSingleton, PCollection
 
 import semid_tf as sid
-from pipelines.encode import DEFAULT_RUNNER
 from pipelines.launch import absolute
+from pipelines.running import DEFAULT_RUNNER
 from pipelines.schema import CODES, ITEM_ID
 
 MODEL_FILE = "sentencepiece.model"

@@ -48,6 +48,7 @@ from semid_tf.data import (
     complete_journey,
     drop_unknown,
     embed_texts,
+    example_batches,
     histories,
     interactions_from_table,
     items_from_table,
@@ -62,6 +63,7 @@ from semid_tf.data import (
     synthetic_items,
     training_batches,
     user_sequences,
+    write_examples,
     write_tables,
 )
 from semid_tf.errors import (
@@ -117,6 +119,7 @@ from semid_tf.layers import (
 from semid_tf.models import (
     Backbone,
     BinaryCrossEntropy,
+    ContextFeatures,
     DINAttention,
     FrequencyMixer,
     FullSoftmax,
@@ -134,6 +137,7 @@ from semid_tf.models import (
     SequenceLoss,
     SequenceScorer,
     SequentialModel,
+    Task,
     TopItems,
     TwoViews,
 )
@@ -219,6 +223,7 @@ __all__ = [
     "CodesUsed",
     "ConfigError",
     "ContentToken",
+    "ContextFeatures",
     "CountedDropout",
     "DINAttention",
     "DataConfig",
@@ -290,6 +295,7 @@ __all__ = [
     "Splits",
     "TFRecordEmbeddings",
     "Targets",
+    "Task",
     "TokenizationConfig",
     "Tokenizer",
     "TopItems",
@@ -316,6 +322,7 @@ __all__ = [
     "draw_unseen",
     "drop_unknown",
     "embed_texts",
+    "example_batches",
     "fingerprint",
     "fit_own_parts",
     "fit_ranker",
@@ -375,5 +382,6 @@ __all__ = [
     "user_sequences",
     "vocabulary_report",
     "with_own_parts",
+    "write_examples",
     "write_tables",
 ]

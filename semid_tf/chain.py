@@ -283,7 +283,7 @@ class Chain:
 
     def load_ranker(self, method: str) -> Ranker:
         """A trained ranker, loaded."""
-        return tf_keras.models.load_model(self.rankers[method].path / RANKER_FILE, compile=False)
+        return load_ranker(self.rankers[method].path / RANKER_FILE)
 
     # Step 6: evaluation
 
@@ -423,3 +423,19 @@ class Chain:
         artifact = make()
         self.say(f"{kind}: made in {time.perf_counter() - started:.1f} s, {artifact.path}")
         return artifact
+
+
+def load_ranker(path: str | Path) -> Ranker:
+    """Loads a `ranker.keras`.
+
+    Raises:
+        ArtifactError: it is missing or no ranker.
+    """
+    try:
+        found = tf_keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ArtifactError(f"{path} is no ranker ({reason}); give a {RANKER_FILE}.") from error
+    if not isinstance(found, Ranker):
+        raise ArtifactError(f"{path} is a {type(found).__name__}, no ranker; give a {RANKER_FILE}.")
+    return found

@@ -17,10 +17,12 @@ from typing import Any
 import click
 from rich.console import Console
 
-from semid_tf.chain import Chain
+from semid_tf.chain import Chain, load_ranker
 from semid_tf.config import load_run_config
+from semid_tf.daily import cut_into_days, train_by_day
 from semid_tf.errors import ConfigError, SemidError
-from semid_tf.report import print_summary, summarize, write_summary
+from semid_tf.methods import METHODS
+from semid_tf.report import print_summary, summarize, without_nan, write_summary
 from serving.docker import docker_command
 from serving.server.config import ServerConfig, one_model, read_models
 from serving.server.local import Addresses, serve
@@ -97,6 +99,29 @@ _step("train-rankers", "5. Trains a ranker for each method.", lambda chain: chai
 _step("evaluate", "6. Evaluates the rankers after the training period.", lambda chain: chain.evaluations)
 _step("export", "7. Exports the best Semantic-ID ranker for TensorFlow Serving.", lambda chain: chain.export)
 _step("verify", "8. Scores with the export in a bare process.", lambda chain: chain.verification)
+
+
+@app.command("train-ranker")
+@click.argument("config", metavar="CONFIG.toml")
+@click.option("--from", "start", default="", help="A ranker.keras to go on from, instead of the run's own.")
+@click.option("--method", default="sentencepiece", show_default=True, type=click.Choice(METHODS))
+@click.option("--days", default=7, show_default=True, help="Parts of the period after training, in order.")
+@click.option("--epochs", default=1, show_default=True, help="Passes over each day.")
+@click.option("--save", default="", help="Where to write the ranker of the last day but one.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def train_ranker_command(
+    config: str, start: str, method: str, days: int, epochs: int, save: str, debug: bool
+) -> None:
+    """Goes on training a ranker day by day, and ranks each next day; JSON lines, one a day."""
+    with _mistakes_in_one_line(debug):
+        chain = Chain(load_run_config(config), _say)
+        ranker = load_ranker(start) if start else chain.load_ranker(method)
+        settings = dataclasses.replace(ranker.config, epochs=epochs)
+        cut = cut_into_days(chain.splits.test, days)
+        for figures in train_by_day(ranker, cut, chain.splits.item_counts, settings):
+            click.echo(json.dumps(without_nan(figures._asdict())))
+        if save:
+            ranker.save(save)
 
 
 @app.command("serve")

@@ -56,16 +56,16 @@ def _artifacts(chain: Chain) -> list[Any]:
 def write_summary(folder: Path, summary: dict[str, Any]) -> Path:
     """Writes `summary.json`, whole or not at all."""
     target, staged = folder / SUMMARY, folder / f".{SUMMARY}-{os.getpid()}"
-    staged.write_text(json.dumps(_without_nan(summary), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    staged.write_text(json.dumps(without_nan(summary), indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return staged.replace(target)
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """JSON knows no NaN: a figure that does not exist, such as the AUC of no cold items, is null."""
     if isinstance(value, dict):
-        return {name: _without_nan(part) for name, part in value.items()}
+        return {name: without_nan(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [_without_nan(part) for part in value]
+        return [without_nan(part) for part in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

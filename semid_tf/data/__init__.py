@@ -6,6 +6,7 @@ from semid_tf.data.batches import scoring_batches, training_batches
 from semid_tf.data.complete_journey import complete_journey
 from semid_tf.data.embedding_files import ParquetEmbeddings, TFRecordEmbeddings
 from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, WeightedRows
+from semid_tf.data.example_files import example_batches, write_examples
 from semid_tf.data.examples import Examples, Splits, ranking_examples
 from semid_tf.data.histories import histories
 from semid_tf.data.negatives import Negatives, draw_negatives
@@ -50,6 +51,7 @@ __all__ = [
     "draw_negatives",
     "drop_unknown",
     "embed_texts",
+    "example_batches",
     "histories",
     "index_users",
     "interactions_from_table",
@@ -69,5 +71,6 @@ __all__ = [
     "time_windows",
     "training_batches",
     "user_sequences",
+    "write_examples",
     "write_tables",
 ]

@@ -43,6 +43,18 @@ class Examples:
     def __len__(self) -> int:
         return len(self.users)
 
+    def check(self, num_items: int) -> None:
+        """Checks that a ranker over `num_items` items can learn from these examples.
+
+        Raises:
+            DataError: a label is not 0 or 1, a weight is negative, or an item_index is out of range.
+        """
+        _require_all((self.labels == 0) | (self.labels == 1), "labels", self.labels, "0 or 1")
+        _require_all(self.weights >= 0, "weights", self.weights, "at least 0")
+        for name in ("history", "candidates"):
+            items = getattr(self, name)
+            _require_all((items >= 0) & (items <= num_items), name, items, f"0 to {num_items}")
+
     def take(self, rows: np.ndarray | slice) -> Examples:
         """The examples at the given rows (integers, a slice, or one boolean for each row)."""
         return Examples(*(getattr(self, field.name)[rows] for field in fields(self)))
@@ -59,6 +71,12 @@ class Examples:
             ArtifactError: the file is missing or damaged.
         """
         return cls(*_read_arrays(Path(path), tuple(field.name for field in fields(cls))))
+
+
+def _require_all(right: np.ndarray, name: str, values: np.ndarray, wanted: str) -> None:
+    if not right.all():
+        row, column = np.argwhere(~right)[0]
+        raise DataError(f"{name}[{row}, {column}] is {values[row, column]}; it must be {wanted}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from semid_tf.errors import CodesError
 from semid_tf.tokenization import Tokenizer
 
 
@@ -20,6 +21,9 @@ class SentencePieceLookup(tf_keras.layers.Layer):
     Args:
         tokenizer: such as `SentencePieceTokenizer`, by TensorFlow Text; any other works as well.
 
+    Raises:
+        CodesError: the codes are of another number of levels.
+
     >>> from semid_tf import CodeSpace, NgramTokenizer
     >>> lookup = SentencePieceLookup(NgramTokenizer(CodeSpace(2, 4)))
     >>> lookup(tf.constant([[[0, 3], [-1, -1]]])).numpy().tolist()
@@ -29,6 +33,15 @@ class SentencePieceLookup(tf_keras.layers.Layer):
     def __init__(self, tokenizer: Tokenizer, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.tokenizer = tokenizer
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        levels = self.tokenizer.code_space.num_levels
+        if input_shape[-1] != levels:
+            raise CodesError(
+                f"codes have {input_shape[-1]} levels, the tokenizer's have {levels}; "
+                "give the tokenizer that was made for these codes."
+            )
+        super().build(input_shape)
 
     def call(self, codes: tf.Tensor) -> tf.Tensor:
         flat = tf.reshape(codes, (-1, self.tokenizer.code_space.num_levels))

@@ -1,6 +1,7 @@
 """Models that recommend with Semantic IDs."""
 
 from semid_tf.models.backbone import Backbone, Places
+from semid_tf.models.context import ContextFeatures
 from semid_tf.models.history import (
     DINAttention,
     History,
@@ -17,11 +18,13 @@ from semid_tf.models.sequence_ensemble import SequenceEnsemble
 from semid_tf.models.sequence_losses import BinaryCrossEntropy, FullSoftmax, SampledSoftmax, SequenceLoss
 from semid_tf.models.sequence_scorer import SequenceScorer
 from semid_tf.models.sequential import SequentialModel
+from semid_tf.models.tasks import Task
 from semid_tf.models.views import TwoUsers, TwoViews
 
 __all__ = [
     "Backbone",
     "BinaryCrossEntropy",
+    "ContextFeatures",
     "DINAttention",
     "FrequencyMixer",
     "FullSoftmax",
@@ -39,6 +42,7 @@ __all__ = [
     "SequenceLoss",
     "SequenceScorer",
     "SequentialModel",
+    "Task",
     "TopItems",
     "TwoUsers",
     "TwoViews",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -12,6 +13,7 @@ import tf_keras
 from semid_tf.config import RankerConfig, from_table
 from semid_tf.layers import CatalogueEmbedding
 from semid_tf.models.history import History, HistoryAttention
+from semid_tf.models.tasks import CLICK, Task
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -22,12 +24,15 @@ class Ranker(tfrs.Model):
     history is like it, go through DCN-v2 cross layers and an MLP; the products are added to its logit.
 
     Trains on tuples (inputs, labels float32 [b, c], weights float32 [b, c]) with inputs
-    `{"history": int32 [b, h], "candidates": int32 [b, c]}` of item indices, 0 = padding.
+    `{"history": int32 [b, h], "candidates": int32 [b, c]}` of item indices, 0 = padding. With a context, also
+    `"context"`, the dict that it takes; with several tasks, labels are float32 [b, c, num_tasks].
 
     Args:
         config: sizes and training; see `RankerConfig`.
         item_embedding: item index -> vector; history and candidates share it.
         attention: what of a history speaks for a candidate; None = `HistoryAttention`.
+        context: what else is known of a request -> vector, such as `ContextFeatures`; None = nothing.
+        tasks: what is learned; the first is what candidates are ranked by.
     """
 
     def __init__(
@@ -35,10 +40,13 @@ class Ranker(tfrs.Model):
         config: RankerConfig,
         item_embedding: CatalogueEmbedding,
         attention: History | None = None,
+        context: tf_keras.layers.Layer | None = None,
+        tasks: Sequence[Task] = (CLICK,),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.config, self.item_embedding = config, item_embedding
+        self.context, self.tasks = context, tuple(tasks)
         self.attention = attention or HistoryAttention(config.recency_steps, name="attention")
         if not self.attention.built:
             self.attention.build()
@@ -47,10 +55,8 @@ class Ranker(tfrs.Model):
             tfrs.layers.dcn.Cross(kernel_initializer=self._start(i)) for i in range(config.num_cross_layers)
         ]
         self.tower = tf_keras.Sequential(self._tower_layers(), name="tower")
-        self.task = tfrs.tasks.Ranking(
-            loss=tf_keras.losses.BinaryCrossentropy(from_logits=True),
-            metrics=[tf_keras.metrics.AUC(from_logits=True)],
-        )
+        if context and not context.built:
+            context.build(None)
         self({"history": tf.zeros((1, 1), tf.int32), "candidates": tf.zeros((1, 1), tf.int32)})
 
     def _start(self, place: int) -> tf_keras.initializers.Initializer:
@@ -61,40 +67,54 @@ class Ranker(tfrs.Model):
         for place, width in enumerate(self.config.hidden_dims):
             layers.append(tf_keras.layers.Dense(width, "relu", kernel_initializer=self._start(10 + place)))
             layers.append(tf_keras.layers.Dropout(self.config.dropout, seed=self.config.seed + place))
-        return [*layers, tf_keras.layers.Dense(1, kernel_initializer=self._start(99))]
+        return [*layers, tf_keras.layers.Dense(len(self.tasks), kernel_initializer=self._start(99))]
 
     def user(self, history_vectors: tf.Tensor, known: tf.Tensor) -> Any:
         """What is computed once for a user: from vectors float32 [b, h, dim] and known bool [b, h]."""
         return self.attention.user(history_vectors, known)
 
     def score(self, user: Any, candidates: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Logits of candidate vectors, float32 [b, c, dim], for users: float32 [b, c]."""
+        """Logits of candidate vectors, float32 [b, c, dim], for users of whom no context is known: [b, c]."""
+        return self.outputs_of(user, candidates, None, training)[..., 0]
+
+    def outputs_of(
+        self, user: Any, candidates: tf.Tensor, context: dict[str, tf.Tensor] | None, training: bool = False
+    ) -> tf.Tensor:
+        """Outputs of all tasks for candidate vectors, float32 [b, c, dim]: float32 [b, c, num_tasks]."""
         view = self.attention.view(user, candidates)
         products = (view.interest * view.candidates, view.alike * view.candidates)
         features = tf.concat([view.interest, view.candidates, *products], axis=-1)
+        if self.context:
+            told = tf.zeros((1, self.context.dim)) if context is None else self.context(context)
+            shape = (*tf.unstack(tf.shape(features)[:2]), self.context.dim)
+            features = tf.concat([features, tf.broadcast_to(told[:, None], shape)], axis=-1)
         crossed = start = self.input_dropout(features, training=training)
         for cross in self.crosses:
             crossed = cross(start, crossed)
-        deep = tf.squeeze(self.tower(crossed, training=training), axis=-1)
-        return deep + tf.reduce_sum(tf.add_n(products), axis=-1)
+        deep = self.tower(crossed, training=training)
+        return deep + tf.reduce_sum(tf.add_n(products), axis=-1, keepdims=True)
 
-    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Logits of the candidates: float32 [b, c]."""
+    def outputs(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
+        """Outputs of all tasks: float32 [b, c, num_tasks]."""
         history, candidates = inputs["history"], inputs["candidates"]
         vectors = self.item_embedding(tf.concat([history, candidates], axis=1))
         length = tf.shape(history)[1]
         user = self.user(vectors[:, :length], history > 0)
-        return self.score(user, vectors[:, length:], training=training)
+        return self.outputs_of(user, vectors[:, length:], inputs.get("context"), training)
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
+        """Logits of the candidates by the first task: float32 [b, c]."""
+        return self.outputs(inputs, training)[..., 0]
 
     def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
         features, labels, weights = inputs
-        logits = self(features, training=training)
-        return self.task(
-            labels=tf.reshape(labels, (-1, 1)),
-            predictions=tf.reshape(logits, (-1, 1)),
-            sample_weight=tf.reshape(weights, (-1, 1)),
-            compute_metrics=not training,
-        )
+        number = len(self.tasks)
+        outputs = tf.reshape(self.outputs(features, training), (-1, number))
+        labels, weights = tf.reshape(labels, (-1, number)), tf.reshape(weights, (-1,))
+        losses = [
+            task.loss(labels[:, place], outputs[:, place], weights) for place, task in enumerate(self.tasks)
+        ]
+        return tf.add_n(losses)
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Nothing to do: a model is built when it is made."""
@@ -104,11 +124,13 @@ class Ranker(tfrs.Model):
             "config": dataclasses.asdict(self.config) | {"hidden_dims": list(self.config.hidden_dims)},
             "item_embedding": tf_keras.saving.serialize_keras_object(self.item_embedding),
             "attention": tf_keras.saving.serialize_keras_object(self.attention),
+            "context": tf_keras.saving.serialize_keras_object(self.context),
+            "tasks": [dataclasses.asdict(task) for task in self.tasks],
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Ranker:
-        parts = (config["item_embedding"], config["attention"])
-        return cls(
-            from_table(RankerConfig, config["config"]), *map(tf_keras.saving.deserialize_keras_object, parts)
-        )
+        names = ("item_embedding", "attention", "context")
+        parts = {name: tf_keras.saving.deserialize_keras_object(config[name]) for name in names}
+        tasks = [Task(**task) for task in config["tasks"]]
+        return cls(from_table(RankerConfig, config["config"]), **parts, tasks=tasks)

@@ -59,8 +59,10 @@ def train_ranker(
         callbacks: called beside its own.
 
     Raises:
+        DataError: an example cannot be used, see `Examples.check`.
         TrainingError: the loss is no longer finite.
     """
+    train.check(ranker.item_embedding.num_items)
     steps = -(-len(train.users) // config.batch_size) * config.epochs
     rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     ranker.compile(tf_keras.optimizers.Adam(rate))

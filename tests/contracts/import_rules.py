@@ -20,7 +20,7 @@ ROOMS = [
     {"models"},
     {"evaluation"},
     {"training"},
-    {"methods", "showcase"},
+    {"methods", "showcase", "daily"},
     {"chain"},
     {"report"},
     {"cli"},

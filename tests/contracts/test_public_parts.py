@@ -15,9 +15,9 @@ from examples_of_parts import EXAMPLES, INSIDE_SEQUENTIAL, Part, example, public
 import semid_tf as sid
 
 # Metrics are layers to Keras; tests/quantizer/test_keras_metrics.py has their contract. Parts of a ranker
-# that look at histories are tried within one, in tests/models/test_histories_in_rankers.py, parts of sequence
-# models in test_sequence_parts.py.
-ELSEWHERE = (tf_keras.metrics.Metric, sid.History, *INSIDE_SEQUENTIAL)
+# that take more than one tensor are tried within one, in tests/models; parts of sequence models in
+# test_sequence_parts.py.
+ELSEWHERE = (tf_keras.metrics.Metric, sid.History, sid.ContextFeatures, *INSIDE_SEQUENTIAL)
 BASES = (sid.SequenceLoss, sid.SequenceScorer)
 LAYERS = [part for part in public(tf_keras.layers.Layer) if not issubclass(part, ELSEWHERE)]
 PUBLIC = [part for part in LAYERS if part not in BASES]

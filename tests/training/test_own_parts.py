@@ -54,7 +54,7 @@ def test_before_training_nothing_changes(base: sid.Ranker) -> None:
 
 
 def test_own_parts_learn_what_is_shared_cannot_tell(base: sid.Ranker, examples: sid.Examples) -> None:
-    before = [weight.numpy() for weight in base.weights]
+    before = [(weight, weight.numpy()) for weight in base.weights]
     one, two = scores(base, [1, 2])
     assert one == two
     ranker = sid.fit_own_parts("own", grown(base), examples, epochs=4)
@@ -63,8 +63,8 @@ def test_own_parts_learn_what_is_shared_cannot_tell(base: sid.Ranker, examples: 
     # Items never seen, and all that was trained before, are as they were.
     unseen = [13, 14, 15, 16, 0]
     np.testing.assert_array_equal(scores(ranker, unseen), scores(base, unseen))
-    for was, weight in zip(before, base.weights, strict=True):
-        np.testing.assert_array_equal(was, weight)
+    for weight, was in before:
+        np.testing.assert_array_equal(weight, was)
     assert ranker.item_embedding.embedding.own.table.numpy()[[1, 2]].any()
     assert not ranker.item_embedding.embedding.own.table.numpy()[13:].any()
 

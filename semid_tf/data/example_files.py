@@ -1,0 +1,89 @@
+"""Ranking examples as shards of `tf.Example`, for training sets larger than memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from semid_tf.data.batches import CANDIDATES, HISTORY
+from semid_tf.data.examples import Examples
+from semid_tf.data.parquet import matching_files
+from semid_tf.errors import DataError
+
+LABELS, WEIGHTS = "labels", "weights"
+_SUFFIX = "tfrecord"
+
+
+def write_examples(examples: Examples, folder: str | Path, num_shards: int = 1) -> list[Path]:
+    """Writes TFRecord shards `examples-00000-of-0000N.tfrecord`, row after row in turn; padding is left out.
+
+    Each `tf.Example` is a user at one moment: `history` and `candidates` int64 lists of any length, `labels`
+    and `weights` float lists as long as the candidates.
+
+    Raises:
+        DataError: num_shards is below 1.
+    """
+    if num_shards < 1:
+        raise DataError(f"num_shards must be at least 1, got {num_shards}.")
+    names = [f"examples-{shard:05d}-of-{num_shards:05d}.{_SUFFIX}" for shard in range(num_shards)]
+    for shard, name in enumerate(names):
+        with tf.io.TFRecordWriter(str(Path(folder) / name)) as writer:
+            for row in range(shard, len(examples), num_shards):
+                writer.write(_serialized(examples, row))
+    return [Path(folder) / name for name in names]
+
+
+def _serialized(examples: Examples, row: int) -> bytes:
+    history, used = examples.history[row], examples.candidates[row] > 0
+    integers = {HISTORY: history[history > 0], CANDIDATES: examples.candidates[row][used]}
+    floats = {LABELS: examples.labels[row][used], WEIGHTS: examples.weights[row][used]}
+    features = {name: _feature(int64_list=tf.train.Int64List(value=v)) for name, v in integers.items()}
+    features |= {name: _feature(float_list=tf.train.FloatList(value=v)) for name, v in floats.items()}
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def _feature(**values: object) -> tf.train.Feature:
+    return tf.train.Feature(**values)
+
+
+def example_batches(
+    pattern: str | Path, batch_size: int, history_length: int, seed: int, buffer_examples: int = 100_000
+) -> tf.data.Dataset:
+    """Shuffled training batches from shards, read several files at a time and parsed a batch at once.
+
+    Args:
+        pattern: a file, a glob pattern or a folder.
+        batch_size: examples in a batch.
+        history_length: longer histories keep their latest items.
+        seed: fixes the order of every pass.
+        buffer_examples: the shuffle buffer; shuffled also are the files.
+
+    Yields:
+        As `training_batches`; widths are those of the longest in the batch, histories at most
+        `history_length`, padded on the left.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    paths = [str(path) for path in matching_files(str(pattern), "TFRecord", f"*.{_SUFFIX}*")]
+    files = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths), seed)
+    records = files.interleave(
+        tf.data.TFRecordDataset, cycle_length=min(len(paths), 8), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    batches = records.shuffle(buffer_examples, seed).batch(batch_size)
+    return batches.map(lambda lines: _parsed(lines, history_length), tf.data.AUTOTUNE).prefetch(
+        tf.data.AUTOTUNE
+    )
+
+
+def _parsed(lines: tf.Tensor, history_length: int) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+    kinds = {HISTORY: tf.int64, CANDIDATES: tf.int64, LABELS: tf.float32, WEIGHTS: tf.float32}
+    parsed = tf.io.parse_example(lines, {name: tf.io.RaggedFeature(kind) for name, kind in kinds.items()})
+    latest = parsed[HISTORY][:, -history_length:]
+    # Each reversed, padded behind, and turned round: latest last, padding on the left.
+    backwards = tf.reverse_sequence(latest.to_tensor(), latest.row_lengths(), seq_axis=1)
+    history = tf.reverse(backwards, axis=[1])
+    inputs = {HISTORY: tf.cast(history, tf.int32)}
+    inputs[CANDIDATES] = tf.cast(parsed[CANDIDATES].to_tensor(), tf.int32)
+    return inputs, parsed[LABELS].to_tensor(), parsed[WEIGHTS].to_tensor()

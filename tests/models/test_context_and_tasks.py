@@ -1,0 +1,97 @@
+"""Context and several tasks: by hand and by NumPy, and that they reach the scores and the loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+import semid_tf as sid
+
+CONFIG = sid.RankerConfig(dim=4, hidden_dims=(5,), dropout=0.0)
+INPUTS = {"history": tf.constant([[1, 2], [0, 3]]), "candidates": tf.constant([[4, 5, 1], [2, 3, 0]])}
+CONTEXT = {"age": tf.constant([30.0, np.nan]), "device": tf.constant(["phone", ""])}
+TASKS = (sid.Task("click"), sid.Task("rating", weight=0.5, kind="number"))
+
+
+def ranker(**parts: object) -> sid.Ranker:
+    """With weights that differ from their start."""
+    embedding = sid.CatalogueEmbedding.of(np.arange(1, 7)[:, None], sid.PieceEmbedding(7, 4))
+    made = sid.Ranker(CONFIG, embedding, **parts)
+    random = np.random.default_rng(0)
+    for weight in made.trainable_weights:
+        weight.assign(random.normal(scale=0.5, size=weight.shape))
+    return made
+
+
+def context() -> sid.ContextFeatures:
+    """One number, one string."""
+    return sid.ContextFeatures(["age"], {"device": 11}, dim=3)
+
+
+def test_a_context_by_hand() -> None:
+    layer = context()
+    vectors = layer(CONTEXT).numpy()
+    row = tf_keras.layers.Hashing(11, mask_value="")(["phone"]).numpy()[0]
+    expected = np.log1p(30.0) * layer.kernel.numpy()[0] + layer.tables["device"].numpy()[row]
+    np.testing.assert_allclose(vectors[0], expected, rtol=1e-5)
+    assert not vectors[1].any(), "what is missing adds nothing"
+
+
+def test_a_context_reaches_the_scores_of_its_own_request() -> None:
+    model = ranker(context=context())
+    with_context, without = model(INPUTS | {"context": CONTEXT}).numpy(), model(INPUTS).numpy()
+    assert (np.abs(with_context[0] - without[0]) > 1e-3).all()
+    np.testing.assert_allclose(with_context[1], without[1], atol=1e-6)
+
+
+def numpy_loss(outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """Weighted cross-entropy of the first task and half the weighted squared error of the second."""
+    chance = 1 / (1 + np.exp(-outputs[..., 0]))
+    entropy = -(labels[..., 0] * np.log(chance) + (1 - labels[..., 0]) * np.log(1 - chance))
+    rated = np.isfinite(labels[..., 1])
+    error = np.square(outputs[..., 1] - np.where(rated, labels[..., 1], 0))
+    return np.average(entropy, weights=weights) + 0.5 * np.average(error, weights=weights * rated)
+
+
+def test_the_loss_of_two_tasks_by_numpy() -> None:
+    model = ranker(tasks=TASKS)
+    labels = np.float32([[[1, 4.5], [0, 2.0], [1, np.nan]], [[0, 1.0], [0, 3.0], [1, 5.0]]])
+    weights = np.float32([[1, 2, 1], [0.5, 1, 0]])
+    outputs = model.outputs(INPUTS).numpy()
+    assert outputs.shape == (2, 3, 2)
+    found = model.compute_loss((INPUTS, labels, weights))
+    assert float(found) == pytest.approx(numpy_loss(outputs, labels, weights), rel=1e-5)
+    np.testing.assert_array_equal(model(INPUTS), outputs[..., 0])
+
+
+def test_both_tasks_are_learned() -> None:
+    model = ranker(tasks=TASKS)
+    model.compile(tf_keras.optimizers.Adam(3e-2))
+    labels = np.float32([[[1, 5], [0, 1], [0, 2]], [[0, 1], [1, 5], [0, 0]]])
+    weights = np.float32([[1, 1, 1], [1, 1, 0]])
+    batches = tf.data.Dataset.from_tensors((INPUTS, labels, weights)).repeat(200)
+    model.fit(batches, verbose=0)
+    outputs = model.outputs(INPUTS).numpy()
+    used = weights > 0
+    assert ((outputs[..., 0] > 0) == (labels[..., 0] > 0.5))[used].all()
+    assert np.abs(outputs[..., 1] - labels[..., 1])[used].max() < 1
+
+
+def test_a_keras_file_keeps_context_and_tasks(tmp_path: Path) -> None:
+    model = ranker(context=context(), tasks=TASKS)
+    model.save(tmp_path / "it.keras")
+    again = tf_keras.models.load_model(tmp_path / "it.keras", compile=False)
+    assert again.tasks == TASKS
+    inputs = INPUTS | {"context": CONTEXT}
+    np.testing.assert_allclose(again.outputs(inputs), model.outputs(inputs), atol=1e-6)
+
+
+def test_bad_tasks_are_told() -> None:
+    with pytest.raises(sid.ConfigError, match="task 'buy' must be binary or number, got 'rank'"):
+        sid.Task("buy", kind="rank")
+    with pytest.raises(sid.ConfigError, match="must have a weight of at least 0, got -1"):
+        sid.Task("buy", weight=-1)
