@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,17 @@ _FIFTHS = 5
 
 def trained(
     name: str, setting: Setting, world: World, seed: int
-) -> tuple[sid.SequentialModel, dict[str, Any]]:
-    """A trained model, and what its training cost."""
-    tf_keras.utils.set_random_seed(seed)
+) -> tuple[sid.SequenceScorer, dict[str, Any]]:
+    """A trained model, and what its training cost; epochs and validation are of its last member."""
     started, cpu = time.monotonic(), time.process_time()
-    model = build(setting, world, seed)
-    training = sid.SequenceTraining(**setting.training.__dict__ | {"seed": seed})
-    best = sid.fit_sequential(name, model, world.split, world.num_items, training)
-    return model, {
+    members = []
+    for member in range(setting.members):
+        model, best = _member(name, setting, world, seed * setting.members + member)
+        members.append(model)
+    scorer = members[0] if len(members) == 1 else sid.SequenceEnsemble(members)
+    return scorer, {
         "token_size": setting.token_size(*world.embeddings.shape),
-        "parameters": sum(int(tf.size(weight)) for weight in _learned(model)),
+        "parameters": sum(int(tf.size(weight)) for weight in _learned(scorer)),
         "train_s": round(time.monotonic() - started, 1),
         "train_cpu_s": round(time.process_time() - cpu, 1),
         "epochs": len(best.figures),
@@ -39,13 +41,22 @@ def trained(
     }
 
 
-def _learned(model: sid.SequentialModel) -> list[tf.Variable]:
+def _member(
+    name: str, setting: Setting, world: World, seed: int
+) -> tuple[sid.SequentialModel, sid.BestEpoch]:
+    tf_keras.utils.set_random_seed(seed)
+    model = build(setting, world, seed)
+    training = replace(setting.training, seed=seed)
+    return model, sid.fit_sequential(name, model, world.split, world.num_items, training)
+
+
+def _learned(model: sid.SequenceScorer) -> list[tf.Variable]:
     """Trainable weights, and codebooks, which moving averages train."""
     books = [layer.codebooks for layer in model.submodules if isinstance(layer, sid.ResidualQuantizer)]
     return [*model.trainable_variables, *books]
 
 
-def figures(model: sid.SequentialModel, world: World, seed: int) -> dict[str, Any]:
+def figures(model: sid.SequenceScorer, world: World, seed: int) -> dict[str, Any]:
     """How a model does on the last event of each user."""
     targets = world.split.test
     negatives = sid.draw_unseen(world.sequences, targets.users, world.num_items, _NEGATIVES, seed)
@@ -60,7 +71,7 @@ def figures(model: sid.SequentialModel, world: World, seed: int) -> dict[str, An
     }
 
 
-def cold_figures(model: sid.SequentialModel, world: World) -> dict[str, float]:
+def cold_figures(model: sid.SequenceScorer, world: World) -> dict[str, float]:
     """How a model ranks held-out items among all items but those of the history."""
     targets = world.cold_targets(world.split.test)
     ranks = sid.next_item_ranks(model, targets, world.num_items).full_masked
@@ -74,7 +85,7 @@ def _by_popularity(ranks: np.ndarray, counts: np.ndarray) -> dict[str, float]:
     return {f"recall@10 of fifth {i + 1}": float(np.mean(ranks[rows] < 10)) for i, rows in enumerate(fifths)}
 
 
-def _codes(model: sid.SequentialModel, world: World) -> dict[str, Any]:
+def _codes(model: sid.SequenceScorer, world: World) -> dict[str, Any]:
     """Share of the codes in use at each level, and of the items whose codes are theirs alone."""
     layers = [layer for layer in model.submodules if isinstance(layer, sid.QuantizedToken)]
     if not layers:
