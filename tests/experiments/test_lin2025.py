@@ -36,7 +36,14 @@ def world(tables: Path) -> World:
 
 
 def small(setting: Setting) -> Setting:
-    return replace(setting, codebook_size=16, dim=8, id_dim=min(setting.id_dim, 8), training=TRAINING)
+    return replace(
+        setting,
+        codebook_size=16,
+        dim=8,
+        id_dim=min(setting.id_dim, 8),
+        training=TRAINING,
+        members=min(setting.members, 2),
+    )
 
 
 def test_the_command_writes_what_it_found(
