@@ -2,8 +2,9 @@
 
 A random corpus is written as Parquet and encoded by the bare SavedModel over batches in memory, by a plain
 loop (read, encode, write), by the job on the local runner with one and two workers, by the job on a Flink
-cluster of this machine (after `make flink`), and by an incremental run with one item in a hundred changed.
-Each has a process of its own. The last line is one JSON object.
+cluster of this machine (after `make flink`), and by an incremental run with one item in a hundred changed. The
+jobs run over a thousandth as many items too, which tells what they cost before the first item. Each has a
+process of its own. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -138,13 +139,13 @@ def _load(work: Path) -> Callable[[np.ndarray], np.ndarray]:
     return lambda batch: model.signatures["encode"](embedding=tf.constant(batch))["codes"].numpy()
 
 
-def local_job(work: Path, workers: int) -> Callable[[], object]:
+def local_job(work: Path, workers: int, items: str = "items") -> Callable[[], object]:
     """The encode job on the local runner."""
     options = [f"--direct_num_workers={workers}", "--direct_running_mode=multi_threading"]
-    return _job(work, "items", f"local-{workers}", options if workers > 1 else [], None)
+    return _job(work, items, f"{items}-{workers}", options if workers > 1 else [], None)
 
 
-def flink_job(work: Path) -> Callable[[], object]:
+def flink_job(work: Path, items: str = "items") -> Callable[[], object]:
     """The encode job on a cluster of two task managers, which runs already."""
     from pipelines.flink.cluster import local_cluster
     from pipelines.flink.java import flink_home
@@ -152,12 +153,12 @@ def flink_job(work: Path) -> Callable[[], object]:
     stack = ExitStack()
     cluster = stack.enter_context(local_cluster(flink_home()))
     atexit.register(stack.close)
-    return _job(work, "items", "flink", cluster.beam_options, None)
+    return _job(work, items, f"{items}-flink", cluster.beam_options, None)
 
 
-def incremental_job(work: Path) -> Callable[[], object]:
+def incremental_job(work: Path, items: str = "items") -> Callable[[], object]:
     """The encode job over the changed corpus, after `local_job` with one worker."""
-    return _job(work, "changed", "incremental", [], work / "local-1")
+    return _job(work, f"{items}-changed", f"{items}-incremental", [], work / f"{items}-1")
 
 
 def _job(
@@ -203,23 +204,35 @@ def figures(sizes: Sizes, measured: dict[str, Measured]) -> dict[str, float]:
     """The JSON object: `<name>_items_per_s`, `<name>_items_per_cpu_s`, and how they compare.
 
     >>> runs = dict.fromkeys(["saved_model", "loop", "local", "local_2"], Measured(2.0, 4.0, 100.0))
-    >>> runs["incremental"] = Measured(0.5, 1.0, 90.0)
+    >>> runs |= {"incremental": Measured(0.5, 1.0, 90.0), "local_start": Measured(1.0, 2.0, 80.0)}
+    >>> runs["incremental_start"] = Measured(0.2, 0.5, 80.0)
     >>> found = figures(Sizes(8, 1, 1, 1), runs)
     >>> found["local_items_per_s"], found["local_items_per_cpu_s"], found["incremental_share_of_full"]
     (4.0, 2.0, 0.25)
+    >>> found["local_share_of_saved_model_per_cpu"], found["local_share_of_saved_model_per_cpu_after_start"]
+    (1.0, 2.0)
     """
     found: dict[str, float] = dict(sizes._asdict())
     for name, run in measured.items():
+        if name.endswith("_start"):
+            found[f"{name}_cpu_s"] = round(run.cpu_s, 2)
+            continue
         found[f"{name}_items_per_s"] = round(sizes.items / run.wall_s, 1)
         found[f"{name}_items_per_cpu_s"] = round(sizes.items / run.cpu_s, 1)
         found[f"{name}_peak_rss_mb"] = round(run.peak_rss_mb, 1)
     local, incremental = measured["local"], measured["incremental"]
+    local_start, incremental_start = measured["local_start"].cpu_s, measured["incremental_start"].cpu_s
+    local_rest, incremental_rest = local.cpu_s - local_start, incremental.cpu_s - incremental_start
     return found | {
         "peak_rss_mb": round(local.peak_rss_mb, 1),
         "local_share_of_saved_model_per_cpu": round(measured["saved_model"].cpu_s / local.cpu_s, 4),
         "local_share_of_loop_per_cpu": round(measured["loop"].cpu_s / local.cpu_s, 4),
         "incremental_share_of_full": round(incremental.wall_s / local.wall_s, 4),
         "incremental_share_of_full_cpu": round(incremental.cpu_s / local.cpu_s, 4),
+        "local_share_of_saved_model_per_cpu_after_start": round(
+            measured["saved_model"].cpu_s / local_rest, 4
+        ),
+        "incremental_share_of_full_cpu_after_start": round(incremental_rest / local_rest, 4),
     }
 
 
@@ -229,17 +242,22 @@ def measure(work: Path, sizes: Sizes) -> dict[str, Measured]:
 
     write_corpus(work / "items", sizes, changed=False)
     in_own_process(_writing, work / "quantizer", sizes)
+    few = sizes._replace(items=max(1, sizes.items // 1000))
+    write_corpus(work / "few", few, changed=False)
+    write_corpus(work / "few-changed", few, changed=True)
     runs: dict[str, tuple[Any, ...]] = {
         "saved_model": (bare_model, work, sizes),
         "loop": (plain_loop, work, sizes),
         "local": (local_job, work, 1),
         "local_2": (local_job, work, 2),
+        "local_start": (local_job, work, 1, "few"),
+        "incremental_start": (incremental_job, work, "few"),
     }
     if has_flink(flink_home()):
-        runs["flink"] = (flink_job, work)
+        runs |= {"flink": (flink_job, work), "flink_start": (flink_job, work, "few")}
     measured = {name: in_own_process(*run) for name, run in runs.items()}
     shutil.rmtree(work / "items")
-    write_corpus(work / "changed", sizes, changed=True)
+    write_corpus(work / "items-changed", sizes, changed=True)
     return measured | {"incremental": in_own_process(incremental_job, work)}
 
 
