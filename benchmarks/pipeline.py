@@ -2,9 +2,9 @@
 
 A random corpus is written as Parquet and encoded by the bare SavedModel over batches in memory, by a plain
 loop (read, encode, write), by the job on the local runner with one and two workers, by the job on a Flink
-cluster of this machine (after `make flink`), and by an incremental run with one item in a hundred changed;
-local and incremental also over a thousandth as many items, which tells what they cost before the first item.
-Each has a process of its own. The last line is one JSON object.
+cluster of this machine (after `make flink`), and by an incremental run with one item in a hundred changed.
+The jobs run over a thousandth as many items too, which tells what they cost before the first item. Each has a
+process of its own. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def local_job(work: Path, workers: int, items: str = "items") -> Callable[[], ob
     return _job(work, items, f"{items}-{workers}", options if workers > 1 else [], None)
 
 
-def flink_job(work: Path) -> Callable[[], object]:
+def flink_job(work: Path, items: str = "items") -> Callable[[], object]:
     """The encode job on a cluster of two task managers, which runs already."""
     from pipelines.flink.cluster import local_cluster
     from pipelines.flink.java import flink_home
@@ -153,7 +153,7 @@ def flink_job(work: Path) -> Callable[[], object]:
     stack = ExitStack()
     cluster = stack.enter_context(local_cluster(flink_home()))
     atexit.register(stack.close)
-    return _job(work, "items", "flink", cluster.beam_options, None)
+    return _job(work, items, f"{items}-flink", cluster.beam_options, None)
 
 
 def incremental_job(work: Path, items: str = "items") -> Callable[[], object]:
@@ -213,8 +213,10 @@ def figures(sizes: Sizes, measured: dict[str, Measured]) -> dict[str, float]:
     (1.0, 2.0)
     """
     found: dict[str, float] = dict(sizes._asdict())
-    for name in measured.keys() - {"local_start", "incremental_start"}:
-        run = measured[name]
+    for name, run in measured.items():
+        if name.endswith("_start"):
+            found[f"{name}_cpu_s"] = round(run.cpu_s, 2)
+            continue
         found[f"{name}_items_per_s"] = round(sizes.items / run.wall_s, 1)
         found[f"{name}_items_per_cpu_s"] = round(sizes.items / run.cpu_s, 1)
         found[f"{name}_peak_rss_mb"] = round(run.peak_rss_mb, 1)
@@ -227,8 +229,6 @@ def figures(sizes: Sizes, measured: dict[str, Measured]) -> dict[str, float]:
         "local_share_of_loop_per_cpu": round(measured["loop"].cpu_s / local.cpu_s, 4),
         "incremental_share_of_full": round(incremental.wall_s / local.wall_s, 4),
         "incremental_share_of_full_cpu": round(incremental.cpu_s / local.cpu_s, 4),
-        "local_start_cpu_s": round(local_start, 2),
-        "incremental_start_cpu_s": round(incremental_start, 2),
         "local_share_of_saved_model_per_cpu_after_start": round(
             measured["saved_model"].cpu_s / local_rest, 4
         ),
@@ -254,7 +254,7 @@ def measure(work: Path, sizes: Sizes) -> dict[str, Measured]:
         "incremental_start": (incremental_job, work, "few"),
     }
     if has_flink(flink_home()):
-        runs["flink"] = (flink_job, work)
+        runs |= {"flink": (flink_job, work), "flink_start": (flink_job, work, "few")}
     measured = {name: in_own_process(*run) for name, run in runs.items()}
     shutil.rmtree(work / "items")
     write_corpus(work / "items-changed", sizes, changed=True)
