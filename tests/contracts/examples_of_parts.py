@@ -36,6 +36,7 @@ INSIDE_SEQUENTIAL = [
     sid.QuantizedToken,
     sid.SampledSoftmax,
     sid.SelfAttention,
+    sid.SemanticToken,
 ]
 
 

@@ -14,19 +14,28 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from examples_of_parts import INSIDE_SEQUENTIAL
-from models.sequence_worlds import LOSSES, MIXERS, model, packed_batch, summed_tower, unified_tower
+from models.sequence_worlds import (
+    LOSSES,
+    MIXERS,
+    model,
+    packed_batch,
+    pieces_tower,
+    summed_tower,
+    unified_tower,
+)
 
 import semid_tf as sid
 
 HISTORIES = tf.constant([[0, 3, 9, 2], [5, 1, 7, 4]])
+TOWERS = {"summed": summed_tower, "pieces": pieces_tower}
 VARIANTS = {f"{mixer} {loss}": (mixer, loss) for mixer in MIXERS for loss in LOSSES}
 
 
-@pytest.fixture(scope="module", params=[*VARIANTS, "summed"])
+@pytest.fixture(scope="module", params=[*VARIANTS, *TOWERS])
 def made(request: pytest.FixtureRequest) -> sid.SequentialModel:
     """Models that together hold every part."""
-    if request.param == "summed":
-        return model(tower=summed_tower())
+    if request.param in TOWERS:
+        return model(tower=TOWERS[request.param]())
     return model(*VARIANTS[request.param], unified_tower())
 
 
@@ -43,7 +52,8 @@ def loss_of(made: sid.SequentialModel) -> float:
 
 
 def test_the_variants_hold_every_part() -> None:
-    models = [model(tower=summed_tower()), *(model(*names) for names in VARIANTS.values())]
+    models = [model(tower=tower()) for tower in TOWERS.values()]
+    models += [model(*names) for names in VARIANTS.values()]
     held = {type(layer) for one in models for layer in one.submodules}
     assert set(INSIDE_SEQUENTIAL) <= held
 

@@ -49,6 +49,14 @@ def summed_tower() -> sid.ItemTower:
     return sid.ItemTower([dense, sid.IdToken(NUM_ITEMS, 6, seed=2)], merge="summed")
 
 
+def pieces_tower() -> sid.ItemTower:
+    """Codes of residual k-means, their vectors learned: 4 + 2 numbers."""
+    config = sid.ResidualKMeansConfig(num_levels=2, codebook_size=(4, 3), iterations=2, refinements=1)
+    quantizer = sid.fit_residual_kmeans(CONTENT, config=config)
+    token = sid.SemanticToken.of(CONTENT, quantizer, sid.NgramTokenizer(quantizer.code_space), 4, seed=1)
+    return sid.ItemTower([token, sid.IdToken(NUM_ITEMS, 2, seed=2)])
+
+
 def backbone(mixer: str = "attention", norm_first: bool = False, net_dim: int = 8) -> sid.Backbone:
     """Two blocks with large weights, so that every place matters."""
     made = sid.Backbone([MIXERS[mixer](), MIXERS[mixer]()], 6, net_dim, 0.1, norm_first, seed=9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
-from models.sequence_worlds import CONTENT, NUM_ITEMS, model
+from models.sequence_worlds import CONTENT, NUM_ITEMS, model, pieces_tower
 
 import semid_tf as sid
 
@@ -78,6 +78,15 @@ def test_members_of_other_lengths_are_refused() -> None:
     other = sid.SequentialModel(model().tower, sid.Backbone([], 9), model().sequence_loss)
     with pytest.raises(sid.ConfigError, match=r"an ensemble needs members of one max_length, got \[6, 9\]"):
         sid.SequenceEnsemble([model(), other])
+
+
+def test_a_new_item_has_the_vector_of_its_codes() -> None:
+    made = model(tower=pieces_tower())
+    codes, ids = made.tower.tokens
+    vectors = made.vectors(tf.range(1, 4)).numpy()
+    np.testing.assert_allclose(made.of_content(tf.constant(CONTENT[:3]))[:, :4], vectors[:, :4], atol=1e-6)
+    assert not np.any(made.of_content(tf.constant(CONTENT[:3]))[:, 4:]) and vectors[:, 4:].all()
+    assert not codes.quantizer.trainable_variables and ids.trainable_variables
 
 
 def test_more_items_than_there_are_are_refused(next_items: sid.NextItems) -> None:
