@@ -104,3 +104,13 @@ def test_id_dropout_takes_whole_rows_of_a_share_of_the_items() -> None:
     gone = ~rows.any(axis=1)
     assert 0.2 < gone.mean() < 0.3
     assert rows[~gone].all()
+
+
+def test_an_item_without_content_has_finite_vectors_and_gradients() -> None:
+    token, content = quantized(), CONTENT.copy()
+    content[3] = 0.0
+    with tf.GradientTape() as tape:
+        vectors = token(tf.constant(content), tf.constant(ONES), training=True)
+        loss = tf.reduce_sum(vectors**2) + tf.add_n(token.losses)
+    assert np.isfinite(vectors).all()
+    assert all(np.isfinite(gradient).all() for gradient in tape.gradient(loss, token.trainable_variables))
