@@ -2,8 +2,8 @@
 
 A random corpus is written as Parquet and encoded by the bare SavedModel over batches in memory, by a plain
 loop (read, encode, write), by the job on the local runner with one and two workers, by the job on a Flink
-cluster of this machine (after `make flink`), and by an incremental run with one item in a hundred changed. The
-jobs run over a thousandth as many items too, which tells what they cost before the first item. Each has a
+cluster of this machine (after `make flink`), and by an incremental run with one item in a hundred changed.
+The jobs run over a thousandth as many items too, which tells what they cost before the first item. Each has a
 process of its own. The last line is one JSON object.
 """
 
