@@ -50,7 +50,7 @@ from pipelines.transforms import ENCODED, REJECTED_DOOR, EncodeItems, WriteDoors
 from pipelines.writers import FORMATS
 
 #: Items a shard where the number of shards is not given.
-SHARD_ITEMS = 500_000
+SHARD_ITEMS = 250_000
 
 
 def encode_corpus(
@@ -232,7 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments, beam_flags = _parser().parse_known_args(argv)
     options = PipelineOptions(beam_flags)
-    return exit_status(lambda: _tell(_publish(arguments, options)))
+    return exit_status(lambda: _tell(_publish(arguments, options), arguments.output))
 
 
 def _publish(arguments: argparse.Namespace, options: PipelineOptions) -> sid.Artifact:
@@ -249,14 +249,14 @@ def _publish(arguments: argparse.Namespace, options: PipelineOptions) -> sid.Art
     )
 
 
-def _tell(artifact: sid.Artifact) -> None:
+def _tell(artifact: sid.Artifact, output: str) -> None:
     report = artifact.manifest.metrics
     counts = ", ".join(f"{report[door]:,} {door}" for door in ("encoded", "unchanged", "rejected"))
     print(f"{report['input']:,} items: {counts}")
     for reason, count in report["rejected_by_reason"].items():
         if count:
             print(f"  {reason}: {count:,}")
-    print(f"{artifact.path}: codes, rejected, report.json ({report['seconds']} s)")
+    print(f"{output}: codes, rejected, report.json ({report['seconds']} s)")
 
 
 if __name__ == "__main__":
