@@ -55,7 +55,7 @@ from pipelines.writers import FORMATS
 #: Of a job that was handed to Beam: the report, or less.
 Afterwards = Callable[[Started, sid.SavedQuantizer, PipelineResult], dict[str, Any]]
 #: Items a shard where the number of shards is not given.
-SHARD_ITEMS = 500_000
+SHARD_ITEMS = 250_000
 
 
 def encode_corpus(

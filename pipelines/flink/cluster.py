@@ -20,7 +20,7 @@ from urllib.request import urlopen
 import semid_tf as sid
 from pipelines.flink.java import JOB_MANAGER, JVM_FLAGS, TASK_MANAGER, flink_version, java_command
 
-_START_S, _STOP_S, _POLL_S = 90, 10, 0.2
+_START_S, _STOP_S, _POLL_S = 180, 10, 0.2
 #: Workers outlive pauses of a job, since a new one loads TensorFlow and the model again.
 _KEEP_WORKERS_S = 600
 _JOB_MANAGER_MB, _TASK_MANAGER_MB = 512, 768
@@ -37,6 +37,7 @@ rest.bind-address: localhost
 rest.port: {rest}
 blob.storage.directory: {folder}
 io.tmp.dirs: {folder}
+web.tmpdir: {folder}
 parallelism.default: {parallelism}
 taskmanager.numberOfTaskSlots: {parallelism}
 taskmanager.load-balance.mode: SLOTS
@@ -101,8 +102,11 @@ class FlinkCluster:
         """Starts all processes and waits until every task manager has reported.
 
         Raises:
-            ConfigError: one ended at once, or they took too long; the message holds the end of its log.
+            ConfigError: there is no Java, one ended at once, or they took too long; the message says what its
+                log says.
         """
+        if not shutil.which("java"):
+            raise sid.ConfigError("java is not in the PATH; Flink needs Java 17 or later.")
         settings = _SETTINGS.format(
             rpc=self._rpc, rest=self._rest, folder=self._folder, parallelism=self._num
         )
@@ -170,10 +174,10 @@ def local_cluster(home: Path, num_task_managers: int = 2) -> Iterator[FlinkClust
     """A running cluster, stopped at the end.
 
     Raises:
-        ConfigError: there is no Flink in `home` or no Java, or it does not start.
+        ConfigError: there is no Flink in `home`, no Java or no task manager, or the cluster does not start.
     """
-    if not shutil.which("java"):
-        raise sid.ConfigError("java is not in the PATH; Flink needs Java 17 or later.")
+    if num_task_managers < 1:
+        raise sid.ConfigError(f"task_managers must be at least 1, got {num_task_managers}.")
     with tempfile.TemporaryDirectory(prefix="flink-", ignore_cleanup_errors=True) as folder:
         cluster = FlinkCluster(home, Path(folder), num_task_managers)
         try:

@@ -50,6 +50,11 @@ def test_without_flink_one_line_names_the_cure(
     )
 
 
+def test_a_cluster_has_a_task_manager(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--items=i", "--quantizer=q", "--output=o", "--task_managers=0"]) == 2
+    assert capsys.readouterr().err == "error: task_managers must be at least 1, got 0.\n"
+
+
 @needs_flink
 @pytest.mark.timeout(600)
 def test_the_documented_command_gives_the_local_output(

@@ -160,7 +160,9 @@ def test_a_job_killed_at_any_moment_leaves_the_previous_output_whole(
         job.join()
         if output.exists():
             whole += 1
-            assert sid.open_artifact(output, "codes").manifest.metrics["input"] == len(after)
+            artifact = sid.open_artifact(output, "codes")
+            assert artifact.manifest.metrics["input"] == len(after)
+            assert (output / "COMPLETED").read_text() == artifact.fingerprint + "\n"
             assert rows(output)["item_id"].to_pylist() == sorted(after)
     assert whole < 10
     assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == content
