@@ -42,7 +42,16 @@ from semid_tf.data import (
 from semid_tf.errors import ArtifactError
 from semid_tf.evaluation import auc, auc_by_slice
 from semid_tf.ids import ItemTable, format_semantic_id
-from semid_tf.methods import METHODS, SEMANTIC_METHODS, Catalogue, fit_method, num_rows, tokenizer_of
+from semid_tf.methods import (
+    BASE,
+    METHODS,
+    ON_TOP,
+    SEMANTIC_METHODS,
+    Catalogue,
+    fit_method,
+    num_rows,
+    tokenizer_of,
+)
 from semid_tf.models import Ranker
 from semid_tf.quantizer import (
     CodebookCollapseWarning,
@@ -259,17 +268,20 @@ class Chain:
     @cached_property
     def rankers(self) -> Mapping[str, Artifact]:
         """One trained ranker for each method."""
-        return {method: self._ranker(method) for method in METHODS}
+        made: dict[str, Artifact] = {}
+        for method in METHODS:
+            made[method] = self._ranker(method, made[BASE] if method in ON_TOP else None)
+        return made
 
-    def _ranker(self, method: str) -> Artifact:
-        parents = (self.tables, self.examples, self.codes, self.tokenizer)
-        fill = partial(self._fill_ranker, method)
+    def _ranker(self, method: str, base: Artifact | None) -> Artifact:
+        parents = (self.tables, self.examples, self.codes, self.tokenizer, *([base] if base else []))
+        fill = partial(self._fill_ranker, method, base)
         return self._make(f"ranker-{method}", self.config.ranker, parents, fill)
 
-    def _fill_ranker(self, method: str, folder: Path) -> Made:
-        settings = self.config.ranker
+    def _fill_ranker(self, method: str, base: Artifact | None, folder: Path) -> Made:
+        settings, below = self.config.ranker, load_ranker(base.path / RANKER_FILE) if base else None
         started = time.perf_counter()
-        ranker = fit_method(method, self.catalogue, settings, self.splits.train)
+        ranker = fit_method(method, self.catalogue, settings, self.splits.train, below)
         figures = {"train_s": round(time.perf_counter() - started, 2)}
         ranker.save(folder / RANKER_FILE)
         validation = self.splits.validation

@@ -71,7 +71,7 @@ def fit_method(
     """
     if name not in _OWN_PARTS:
         return fit_ranker(f"train {name}", _EMBEDDINGS[name](catalogue, config), train, config)
-    base = base or fit_method("unigram", catalogue, config, train)
+    base = base or fit_method(BASE, catalogue, config, train)
     rows, num_rows = _OWN_PARTS[name](catalogue)
     grown = with_own_parts(base, rows, num_rows, catalogue.item_counts, _HALF_SEEN)
     return fit_own_parts(f"train {name}", grown, train)
@@ -178,6 +178,7 @@ _OWN_PARTS: dict[str, Callable[[Catalogue], _Own]] = {
     "id_sid": _coarse_pieces_and_ids,
 }
 
+BASE, ON_TOP = "unigram", tuple(_OWN_PARTS)
 SEMANTIC_METHODS = ("unigram", "prefix", "sentencepiece")
 METHODS = ("random_hash", "dense", *SEMANTIC_METHODS, "random_sid")
 ALL_METHODS = (*_EMBEDDINGS, *_OWN_PARTS)

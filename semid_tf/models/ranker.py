@@ -94,7 +94,7 @@ class Ranker(tfrs.Model):
         deep = self.tower(crossed, training=training)
         return deep + tf.reduce_sum(tf.add_n(products), axis=-1, keepdims=True)
 
-    def outputs(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
+    def task_outputs(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Outputs of all tasks: float32 [b, c, num_tasks]."""
         history, candidates = inputs["history"], inputs["candidates"]
         vectors = self.item_embedding(tf.concat([history, candidates], axis=1))
@@ -104,12 +104,12 @@ class Ranker(tfrs.Model):
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Logits of the candidates by the first task: float32 [b, c]."""
-        return self.outputs(inputs, training)[..., 0]
+        return self.task_outputs(inputs, training)[..., 0]
 
     def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
         features, labels, weights = inputs
         number = len(self.tasks)
-        outputs = tf.reshape(self.outputs(features, training), (-1, number))
+        outputs = tf.reshape(self.task_outputs(features, training), (-1, number))
         labels, weights = tf.reshape(labels, (-1, number)), tf.reshape(weights, (-1,))
         losses = [
             task.loss(labels[:, place], outputs[:, place], weights) for place, task in enumerate(self.tasks)

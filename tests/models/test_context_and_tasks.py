@@ -61,7 +61,7 @@ def test_the_loss_of_two_tasks_by_numpy() -> None:
     model = ranker(tasks=TASKS)
     labels = np.float32([[[1, 4.5], [0, 2.0], [1, np.nan]], [[0, 1.0], [0, 3.0], [1, 5.0]]])
     weights = np.float32([[1, 2, 1], [0.5, 1, 0]])
-    outputs = model.outputs(INPUTS).numpy()
+    outputs = model.task_outputs(INPUTS).numpy()
     assert outputs.shape == (2, 3, 2)
     found = model.compute_loss((INPUTS, labels, weights))
     assert float(found) == pytest.approx(numpy_loss(outputs, labels, weights), rel=1e-5)
@@ -75,7 +75,7 @@ def test_both_tasks_are_learned() -> None:
     weights = np.float32([[1, 1, 1], [1, 1, 0]])
     batches = tf.data.Dataset.from_tensors((INPUTS, labels, weights)).repeat(200)
     model.fit(batches, verbose=0)
-    outputs = model.outputs(INPUTS).numpy()
+    outputs = model.task_outputs(INPUTS).numpy()
     used = weights > 0
     assert ((outputs[..., 0] > 0) == (labels[..., 0] > 0.5))[used].all()
     assert np.abs(outputs[..., 1] - labels[..., 1])[used].max() < 1
@@ -87,7 +87,7 @@ def test_a_keras_file_keeps_context_and_tasks(tmp_path: Path) -> None:
     again = tf_keras.models.load_model(tmp_path / "it.keras", compile=False)
     assert again.tasks == TASKS
     inputs = INPUTS | {"context": CONTEXT}
-    np.testing.assert_allclose(again.outputs(inputs), model.outputs(inputs), atol=1e-6)
+    np.testing.assert_allclose(again.task_outputs(inputs), model.task_outputs(inputs), atol=1e-6)
 
 
 def test_bad_tasks_are_told() -> None:
