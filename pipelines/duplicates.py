@@ -105,7 +105,10 @@ class KeepFirst(beam.PTransform):
             tables
             | "Partition" >> beam.FlatMap(partition, self._num_shards).with_output_types(Shard)
             | "GroupByShard" >> GroupShards(self._schema, self._num_shards)
-            | "KeepFirst" >> beam.FlatMap(_doors).with_outputs(self.DUPLICATES, main=self.KEPT)
+            | "KeepFirst"
+            >> beam.FlatMap(_doors)
+            .with_output_types(Shard, duplicates=pa.Table)
+            .with_outputs(self.DUPLICATES, main=self.KEPT)
         )
 
 

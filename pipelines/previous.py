@@ -85,7 +85,7 @@ class SplitUnchanged(beam.PTransform):
         self._split = _SplitUnchanged(previous, handler)
 
     def expand(self, items: PCollection[pa.Table]) -> DoOutputsTuple:
-        doors = beam.ParDo(self._split).with_output_types(pa.Table)
+        doors = beam.ParDo(self._split).with_output_types(pa.Table, unchanged=pa.Table)
         return items | "Compare" >> doors.with_outputs("unchanged", main="changed")
 
 

@@ -126,7 +126,7 @@ class Validate(beam.PTransform):
         self._embedding_dim = embedding_dim
 
     def expand(self, items: PCollection[pa.Table]) -> DoOutputsTuple:
-        doors = beam.FlatMap(_split, self._embedding_dim).with_output_types(pa.Table)
+        doors = beam.FlatMap(_split, self._embedding_dim).with_output_types(pa.Table, rejected=pa.Table)
         return items | "Split" >> doors.with_outputs("rejected", main="valid")
 
 
