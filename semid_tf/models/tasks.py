@@ -30,7 +30,7 @@ class Task:
             raise ConfigError(f"task {self.name!r} must have a weight of at least 0, got {self.weight}.")
 
     def loss(self, labels: tf.Tensor, outputs: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """Mean over all candidates of weight times loss; a label of NaN weighs nothing. All are float32 [n]."""
+        """Mean of weight times loss over all candidates, float32 [n]; a label of NaN weighs nothing."""
         known = tf.math.is_finite(labels)
         labels, weights = tf.where(known, labels, 0.0), tf.where(known, weights, 0.0)
         losses = (
