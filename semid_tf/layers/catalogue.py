@@ -69,6 +69,10 @@ class CatalogueEmbedding(tf_keras.layers.Layer):
         )
         return tf.ensure_shape(vectors, (*item_index.shape, vectors.shape[-1]))
 
+    def compute_mask(self, item_index: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Which are items, neither padding nor unknown: bool [...]."""
+        return item_index > 0
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "embedding": tf_keras.saving.serialize_keras_object(self.embedding),

@@ -57,6 +57,10 @@ class PieceEmbedding(tf_keras.layers.Layer):
             used *= tf.cast(tf.random.uniform(tf.shape(used)) >= self.dropout, rows.dtype)
         return tf.einsum("...pd,...p->...d", rows, used)
 
+    def compute_mask(self, piece_ids: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Which items have a piece at all: bool [...]."""
+        return tf.reduce_any(piece_ids > 0, axis=-1)
+
     def of_pieces(self, piece_ids: tf.Tensor) -> tf.Tensor:
         """Vectors of items of which only pieces are known: all that this layer asks for."""
         return self(piece_ids)

@@ -36,6 +36,10 @@ class SemanticEmbedding(tf_keras.layers.Layer):
     def call(self, codes: tf.Tensor) -> tf.Tensor:
         return self.pieces(self.lookup(codes))
 
+    def compute_mask(self, codes: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Which codes are no padding: bool [...]."""
+        return tf.reduce_all(codes >= 0, axis=-1)
+
     def get_config(self) -> dict[str, Any]:
         tokenizer = tf_keras.saving.serialize_keras_object(self.tokenizer)
         return super().get_config() | {"tokenizer": tokenizer, "dim": self.dim, "seed": self.seed}

@@ -24,8 +24,9 @@ class Ranker(tfrs.Model):
     history is like it, go through DCN-v2 cross layers and an MLP; the products are added to its logit.
 
     Trains on tuples (inputs, labels float32 [b, c], weights float32 [b, c]) with inputs
-    `{"history": int32 [b, h], "candidates": int32 [b, c]}` of item indices, 0 = padding. With a context, also
-    `"context"`, the dict that it takes; with several tasks, labels are float32 [b, c, num_tasks].
+    `{"history": int32 [b, h], "candidates": int32 [b, c]}` of item indices, 0 = padding; histories may be
+    ragged instead. With a context, also `"context"`, the dict that it takes; with several tasks, labels are
+    float32 [b, c, num_tasks].
 
     Args:
         config: sizes and training; see `RankerConfig`.
@@ -96,8 +97,8 @@ class Ranker(tfrs.Model):
 
     def task_outputs(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Outputs of all tasks: float32 [b, c, num_tasks]."""
-        history, candidates = inputs["history"], inputs["candidates"]
-        vectors = self.item_embedding(tf.concat([history, candidates], axis=1))
+        history, candidates = _padded(inputs["history"]), inputs["candidates"]
+        vectors = self.item_embedding(tf.concat([history, candidates], axis=1), training=training)
         length = tf.shape(history)[1]
         user = self.user(vectors[:, :length], history > 0)
         return self.outputs_of(user, vectors[:, length:], inputs.get("context"), training)
@@ -134,3 +135,7 @@ class Ranker(tfrs.Model):
         parts = {name: tf_keras.saving.deserialize_keras_object(config[name]) for name in names}
         tasks = [Task(**task) for task in config["tasks"]]
         return cls(from_table(RankerConfig, config["config"]), **parts, tasks=tasks)
+
+
+def _padded(items: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
+    return items.to_tensor() if isinstance(items, tf.RaggedTensor) else items

@@ -30,7 +30,7 @@ class Task:
             raise ConfigError(f"task {self.name!r} must have a weight of at least 0, got {self.weight}.")
 
     def loss(self, labels: tf.Tensor, outputs: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """Weighted mean over candidates that have a label; a label of NaN is none. All are float32 [n]."""
+        """Mean of weight times loss over all candidates, float32 [n]; a label of NaN weighs nothing."""
         known = tf.math.is_finite(labels)
         labels, weights = tf.where(known, labels, 0.0), tf.where(known, weights, 0.0)
         losses = (
@@ -38,7 +38,7 @@ class Task:
             if self.kind == "binary"
             else tf.math.squared_difference(outputs, labels)
         )
-        return self.weight * tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+        return self.weight * tf.reduce_mean(losses * weights)
 
 
 CLICK = Task("click")

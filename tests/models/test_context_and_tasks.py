@@ -54,7 +54,7 @@ def numpy_loss(outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> 
     entropy = -(labels[..., 0] * np.log(chance) + (1 - labels[..., 0]) * np.log(1 - chance))
     rated = np.isfinite(labels[..., 1])
     error = np.square(outputs[..., 1] - np.where(rated, labels[..., 1], 0))
-    return np.average(entropy, weights=weights) + 0.5 * np.average(error, weights=weights * rated)
+    return (entropy * weights).mean() + 0.5 * (error * weights * rated).mean()
 
 
 def test_the_loss_of_two_tasks_by_numpy() -> None:
