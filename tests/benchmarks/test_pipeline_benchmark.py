@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.pipeline import Sizes, main, write_corpus
-from pipelines.flink.java import flink_home, has_flink
 
 
 def test_one_item_in_a_hundred_changes(tmp_path: Path) -> None:
@@ -23,11 +22,13 @@ def test_one_item_in_a_hundred_changes(tmp_path: Path) -> None:
     assert np.flatnonzero(~same).tolist() == list(range(0, 1_000, 100))
 
 
-def test_the_last_line_is_consistent(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_line_is_consistent(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FLINK_HOME", str(tmp_path))  # tests/pipelines has the tests on Flink
     assert main(["--items", "3000", "--dim", "8", "--levels", "2", "--codebook-size", "16"]) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     ways = ["saved_model", "loop", "local", "local_2", "incremental"]
-    ways += ["flink"] if has_flink(flink_home()) else []
     assert all(figures[f"{way}_items_per_s"] > 0 and figures[f"{way}_peak_rss_mb"] > 50 for way in ways)
     share = figures["local_items_per_cpu_s"] / figures["saved_model_items_per_cpu_s"]
     assert figures["local_share_of_saved_model_per_cpu"] == pytest.approx(share, rel=0.01, abs=1e-4)
