@@ -22,9 +22,9 @@ def build(setting: Setting, world: World, seed: int) -> sid.SequentialModel:
     if setting.id_dim:
         token = sid.IdToken(world.num_items, setting.id_dim, setting.id_dropout, seed)
         token.build(None)
-        token.set_known(world.counts > 0)
+        token.set_counts(world.counts)
         tokens.append(token)
-    tower = sid.ItemTower(tokens, setting.merge)
+    tower = sid.ItemTower(tokens, setting.merge, setting.neighbours)
     return sid.SequentialModel(tower, _backbone(setting, seed), _loss(setting, world, seed))
 
 

@@ -47,7 +47,9 @@ def _member(
     tf_keras.utils.set_random_seed(seed)
     model = build(setting, world, seed)
     training = replace(setting.training, seed=seed)
-    return model, sid.fit_sequential(name, model, world.split, world.num_items, training)
+    best = sid.fit_sequential(name, model, world.split, world.num_items, training)
+    model.tower.borrow_ids()
+    return model, best
 
 
 def _learned(model: sid.SequenceScorer) -> list[tf.Variable]:

@@ -16,6 +16,7 @@ class Setting:
             vectors are learned), `dense` (a linear map), or empty.
         id_dim: width of the ID token; 0 = none.
         id_dropout: share of items without it in a step, so that content can stand alone.
+        neighbours: so many lend their IDs to an item that training never saw.
         dim: width of the semantic token.
         merge: `concatenated` or `summed`.
         num_levels, codebook_size, assignment, reconstruction_weight: of the quantized token.
@@ -31,6 +32,7 @@ class Setting:
     semantic: str = "quantized"
     id_dim: int = 8
     id_dropout: float = 0.0
+    neighbours: int = 0
     dim: int = 64
     merge: str = "concatenated"
     num_levels: int = 3
@@ -66,6 +68,7 @@ _FREE = replace(
     dim=128,
     id_dim=128,
     id_dropout=0.2,
+    neighbours=5,
     merge="summed",
     backbone="hstu",
     members=3,

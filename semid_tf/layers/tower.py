@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from semid_tf.layers.borrowed_ids import borrowed_rows
+
 CONCATENATED, SUMMED = "concatenated", "summed"
 
 
@@ -16,8 +18,8 @@ CONCATENATED, SUMMED = "concatenated", "summed"
 class IdToken(tf_keras.layers.Layer):
     """One row for each item: item indices, int32 [n], to float32 [n, dim].
 
-    An item that training never saw has a row of zeros (see `set_known`), so that it stands by its content
-    alone; `dropout` makes training ready for that.
+    An item that training never saw has a row of zeros (see `set_counts`), so that it stands by its content
+    alone, or a borrowed one (see `ItemTower.borrow_ids`); `dropout` makes training ready for that.
 
     Args:
         num_items: of the catalogue; valid indices are 0 (padding) to num_items.
@@ -33,17 +35,25 @@ class IdToken(tf_keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         start = tf_keras.initializers.RandomNormal(stddev=0.02, seed=self.seed)
         self.table = self.add_weight(name="table", shape=(self.num_items + 1, self.dim), initializer=start)
-        self.known = self.add_weight(
-            name="known", shape=(self.num_items + 1,), initializer="ones", trainable=False
-        )
+        shape = (self.num_items + 1,)
+        self.counts = self.add_weight(name="counts", shape=shape, initializer="ones", trainable=False)
+        self.known = self.add_weight(name="known", shape=shape, initializer="ones", trainable=False)
         self.calls = self.add_weight(
             name="calls", shape=(), dtype=tf.int32, initializer="zeros", trainable=False
         )
         super().build(input_shape)
 
-    def set_known(self, known: np.ndarray) -> None:
-        """Which items training sees, bool [num_items]; the others get rows of zeros."""
-        self.known.assign(np.concatenate([[0], known]).astype(np.float32))
+    def set_counts(self, counts: np.ndarray) -> None:
+        """How often training sees each item, [num_items]; items of count 0 get rows of zeros."""
+        self.counts.assign(np.concatenate([[0], counts]))
+        self.known.assign(tf.cast(self.counts > 0, tf.float32))
+
+    def lend(self, content: tf.Tensor, neighbours: int) -> None:
+        """Gives the items of count 0 what they borrow, see `borrowed_rows`."""
+        without = tf.where(self.counts[1:] == 0)[:, 0] + 1
+        rows = borrowed_rows(self.table, self.counts, content, tf.gather(content, without), neighbours)
+        self.table.scatter_nd_update(without[:, None], rows)
+        self.known.assign(tf.concat([[0.0], tf.ones(self.num_items)], axis=0))
 
     def call(self, items: tf.Tensor, weights: tf.Tensor, training: bool = False) -> tf.Tensor:
         shown = tf.gather(self.known, items)
@@ -160,13 +170,19 @@ class ItemTower(tf_keras.layers.Layer):
     Args:
         tokens: layers called as `token(items, weights, training=...)`, such as `IdToken`, `ContentToken`.
         merge: `concatenated`, as Lin et al. 2025 unify Semantic ID and ID, or `summed`.
+        neighbours: so many of the most alike items lend their IDs to an item that training never saw, see
+            `borrow_ids`; needs a `ContentToken`. 0 = it has none.
     """
 
     def __init__(
-        self, tokens: Sequence[tf_keras.layers.Layer], merge: str = CONCATENATED, **kwargs: Any
+        self,
+        tokens: Sequence[tf_keras.layers.Layer],
+        merge: str = CONCATENATED,
+        neighbours: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.tokens, self.merge = list(tokens), merge
+        self.tokens, self.merge, self.neighbours = list(tokens), merge, neighbours
 
     @property
     def dim(self) -> int:
@@ -190,14 +206,28 @@ class ItemTower(tf_keras.layers.Layer):
 
     def of_content(self, embeddings: tf.Tensor) -> tf.Tensor:
         """Vectors of items that training never saw, from content float32 [n, embedding_dim] alone."""
-        return self._merged([token.of_content(embeddings) for token in self.tokens])
+        return self._merged([self._token_of_content(token, embeddings) for token in self.tokens])
+
+    def _token_of_content(self, token: tf_keras.layers.Layer, embeddings: tf.Tensor) -> tf.Tensor:
+        if self.neighbours and isinstance(token, IdToken):
+            return borrowed_rows(token.table, token.counts, self._content(), embeddings, self.neighbours)
+        return token.of_content(embeddings)
+
+    def borrow_ids(self) -> None:
+        """After training, gives each item that it never saw the IDs of its nearest neighbours by content."""
+        for token in self.tokens:
+            if self.neighbours and isinstance(token, IdToken):
+                token.lend(self._content(), self.neighbours)
+
+    def _content(self) -> tf.Tensor:
+        return next(token.content for token in self.tokens if isinstance(token, ContentToken))
 
     def _merged(self, vectors: list[tf.Tensor]) -> tf.Tensor:
         return tf.add_n(vectors) if self.merge == SUMMED else tf.concat(vectors, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         tokens = [tf_keras.saving.serialize_keras_object(token) for token in self.tokens]
-        return super().get_config() | {"tokens": tokens, "merge": self.merge}
+        return super().get_config() | {"tokens": tokens, "merge": self.merge, "neighbours": self.neighbours}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> ItemTower:

@@ -93,7 +93,7 @@ def test_no_codebook_is_trained_by_gradient() -> None:
 def test_an_unknown_item_and_padding_have_no_id() -> None:
     token = sid.IdToken(4, 3, seed=1)
     token.build(None)
-    token.set_known(np.array([True, False, True, True]))
+    token.set_counts(np.array([1, 0, 1, 1]))
     rows = token(tf.constant([0, 1, 2, 3]), tf.ones(4)).numpy()
     assert not rows[[0, 2]].any() and rows[[1, 3]].all()
 

@@ -39,7 +39,7 @@ def unified_tower() -> sid.ItemTower:
     """Semantic and ID token side by side: 4 + 2 numbers."""
     ids = sid.IdToken(NUM_ITEMS, 2, dropout=0.2, seed=8)
     ids.build(None)
-    ids.set_known(COUNTS > 0)
+    ids.set_counts(COUNTS)
     return sid.ItemTower([sid.ContentToken.of(CONTENT, quantized()), ids])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
-from models.sequence_worlds import CONTENT, NUM_ITEMS, model, pieces_tower
+from models.sequence_worlds import CONTENT, COUNTS, NUM_ITEMS, model, pieces_tower, unified_tower
 
 import semid_tf as sid
 
@@ -61,6 +61,23 @@ def test_a_new_item_stands_where_its_content_puts_it(next_items: sid.NextItems) 
     np.testing.assert_array_equal(more.vectors[: NUM_ITEMS + 1], next_items.vectors)
     histories = tf.constant([[3, NUM_ITEMS + 2]])
     assert NUM_ITEMS + 2 not in more.top(histories, 5).items.numpy()
+
+
+def test_unseen_items_borrow_the_ids_of_their_nearest_neighbours() -> None:
+    tower = unified_tower()
+    tower.neighbours = 3
+    made = model(tower=tower)
+    ids = tower.tokens[1].table.numpy()
+    content = CONTENT / np.linalg.norm(CONTENT, axis=1, keepdims=True)
+    alike = np.where(COUNTS > 0, content @ content[0], -2)  # item 1 was never seen
+    nearest = np.argsort(-alike)[:3]
+    weights = np.exp(10 * alike[nearest]) * np.sqrt(COUNTS[nearest])
+    expected = weights @ ids[1 + nearest] / weights.sum()
+    np.testing.assert_allclose(made.of_content(tf.constant(CONTENT[:1]))[0, 4:], expected, rtol=1e-4)
+    others = made.vectors(tf.range(2, 21)).numpy()
+    made.tower.borrow_ids()
+    np.testing.assert_allclose(made.vectors(tf.constant([1]))[0, 4:], expected, rtol=1e-4)
+    np.testing.assert_array_equal(made.vectors(tf.range(2, 21)), others)
 
 
 def test_an_ensemble_adds_the_scores_of_its_members() -> None:
