@@ -17,7 +17,7 @@ import tensorflow as tf
 
 import semid_tf as sid
 from serving.export import ALL
-from serving.warmup import WarmupExample, indices_of
+from serving.warmup import WarmupExample, codes_of, indices_of
 
 TOLERANCE = 1e-5
 _BARE = Path(__file__).with_name("bare.py")
@@ -124,7 +124,10 @@ def expected_answers(
     of_items = known["scores"].reshape(-1, 1)
     classes = np.where(known["known"].reshape(-1, 1), "known", "unknown")
     return {
-        **dict.fromkeys(("rank_item_ids", "rank_examples", "rank_codes"), known),
+        **dict.fromkeys(("rank_item_ids", "rank_examples"), known),
+        # Own parts of the items are known by id alone.
+        "rank_codes": known
+        | {"scores": tf.sigmoid(_logits_of_codes(ranker, tokenizer, items, example)).numpy()},
         "rank_items": {
             "scores": np.where(known["known"], known["scores"], new["scores"]),
             "known": known["known"],
@@ -140,10 +143,27 @@ def expected_answers(
 def _logits_by_codes(
     ranker: sid.Ranker, tokenizer: sid.Tokenizer, history: tf.Tensor, codes: np.ndarray
 ) -> tf.Tensor:
-    pieces = tokenizer.encode(codes.reshape(-1, codes.shape[-1]))
-    vectors = ranker.item_embedding.embedding.of_pieces(tf.constant(pieces))
     user = ranker.user(ranker.item_embedding(history), history > 0)
-    return ranker.score(user, tf.reshape(vectors, (*codes.shape[:2], -1)))
+    return ranker.score(user, _vectors_of_codes(ranker, tokenizer, codes))
+
+
+def _logits_of_codes(
+    ranker: sid.Ranker, tokenizer: sid.Tokenizer, items: sid.ItemTable, example: WarmupExample
+) -> tf.Tensor:
+    """History and candidates by their codes alone."""
+    history, candidates = (codes_of(ids, items) for ids in (example.history, example.candidates))
+    vectors = _vectors_of_codes(ranker, tokenizer, history)
+    user = ranker.user(vectors, tf.constant((history >= 0).all(axis=-1)))
+    return ranker.score(user, _vectors_of_codes(ranker, tokenizer, candidates))
+
+
+def _vectors_of_codes(ranker: sid.Ranker, tokenizer: sid.Tokenizer, codes: np.ndarray) -> tf.Tensor:
+    """Vectors [b, n, dim] of codes, int [b, n, num_levels]; zeros for those of -1."""
+    flat = codes.reshape(-1, codes.shape[-1])
+    known = (flat >= 0).all(axis=1, keepdims=True)
+    pieces = np.where(known, tokenizer.encode(np.maximum(flat, 0)), 0)
+    vectors = ranker.item_embedding.embedding.of_pieces(tf.constant(pieces))
+    return tf.reshape(vectors, (*codes.shape[:2], -1))
 
 
 def _require_equal(where: str, found: np.ndarray, expected: np.ndarray) -> float:
