@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-_SHARPNESS = 10.0
+_SHARPNESS = 20.0  # chosen on Amazon Beauty by validation
 
 
 def borrowed_rows(
@@ -12,8 +12,7 @@ def borrowed_rows(
 ) -> tf.Tensor:
     """Weighted means of the rows of the nearest items by cosine of content: float32 [n, dim].
 
-    A neighbour weighs exp(10 cosine) times the root of its count: what a frequent item's row says is better
-    known. An item may not borrow from items of count 0.
+    A neighbour weighs exp(20 cosine) times its count: what a frequent item's row says is better known. An item may not borrow from items of count 0.
 
     Args:
         table: float32 [m, dim], rows to borrow.
@@ -24,6 +23,6 @@ def borrowed_rows(
     """
     alike = tf.matmul(tf.math.l2_normalize(embeddings, 1), tf.math.l2_normalize(content, 1), transpose_b=True)
     nearest = tf.math.top_k(tf.where(counts > 0, alike, -2.0), neighbours)
-    weights = tf.exp(_SHARPNESS * (nearest.values - 1.0)) * tf.sqrt(tf.gather(counts, nearest.indices))
+    weights = tf.exp(_SHARPNESS * (nearest.values - 1.0)) * tf.gather(counts, nearest.indices)
     weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=1, keepdims=True))
     return tf.einsum("nk,nkd->nd", weights, tf.gather(table, nearest.indices))

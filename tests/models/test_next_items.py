@@ -71,7 +71,7 @@ def test_unseen_items_borrow_the_ids_of_their_nearest_neighbours() -> None:
     content = CONTENT / np.linalg.norm(CONTENT, axis=1, keepdims=True)
     alike = np.where(COUNTS > 0, content @ content[0], -2)  # item 1 was never seen
     nearest = np.argsort(-alike)[:3]
-    weights = np.exp(10 * alike[nearest]) * np.sqrt(COUNTS[nearest])
+    weights = np.exp(20 * alike[nearest]) * COUNTS[nearest]
     expected = weights @ ids[1 + nearest] / weights.sum()
     np.testing.assert_allclose(made.of_content(tf.constant(CONTENT[:1]))[0, 4:], expected, rtol=1e-4)
     others = made.vectors(tf.range(2, 21)).numpy()
