@@ -12,7 +12,8 @@ def borrowed_rows(
 ) -> tf.Tensor:
     """Weighted means of the rows of the nearest items by cosine of content: float32 [n, dim].
 
-    A neighbour weighs exp(20 cosine) times its count: what a frequent item's row says is better known. An item may not borrow from items of count 0.
+    A neighbour weighs exp(20 cosine) times its count: what a frequent item's row says is better known.
+    Nobody borrows from items of count 0.
 
     Args:
         table: float32 [m, dim], rows to borrow.
