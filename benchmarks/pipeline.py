@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.clock import cost_of
 from benchmarks.counts import count
-from benchmarks.processes import tree_cpu_s, tree_peak_rss_mb
+from benchmarks.processes import TICK_S, tree_cpu_s, tree_peak_rss_mb
 
 _FILE_ITEMS = 65_536
 _ROW_GROUP = 16_384
@@ -196,7 +196,7 @@ def in_own_process(make: Callable[..., Callable[[], object]], *arguments: Any) -
 
 def _measure(sender: Any, make: Callable[..., Callable[[], object]], arguments: tuple[Any, ...]) -> None:
     cost = cost_of(make(*arguments), tree_cpu_s)
-    sender.send(Measured(cost.wall_s, cost.cpu_s, tree_peak_rss_mb()))
+    sender.send(Measured(cost.wall_s, max(cost.cpu_s, TICK_S), tree_peak_rss_mb()))
     atexit._run_exitfuncs()  # multiprocessing would leave them out.
 
 
@@ -222,7 +222,8 @@ def figures(sizes: Sizes, measured: dict[str, Measured]) -> dict[str, float]:
         found[f"{name}_peak_rss_mb"] = round(run.peak_rss_mb, 1)
     local, incremental = measured["local"], measured["incremental"]
     local_start, incremental_start = measured["local_start"].cpu_s, measured["incremental_start"].cpu_s
-    local_rest, incremental_rest = local.cpu_s - local_start, incremental.cpu_s - incremental_start
+    local_rest = max(local.cpu_s - local_start, TICK_S)
+    incremental_rest = incremental.cpu_s - incremental_start
     return found | {
         "peak_rss_mb": round(local.peak_rss_mb, 1),
         "local_share_of_saved_model_per_cpu": round(measured["saved_model"].cpu_s / local.cpu_s, 4),

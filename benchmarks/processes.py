@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+#: Seconds that the clock of `tree_cpu_s` goes in steps of; no work costs less than one.
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def tree_cpu_s() -> float:
     """CPU-seconds of this process and its descendants, those that ended and were waited for included."""
-    return sum(sum(map(int, fields[11:15])) for _, fields in _tree()) / _TICKS
+    return sum(sum(map(int, fields[11:15])) for _, fields in _tree()) * TICK_S
 
 
 def tree_peak_rss_mb() -> float:
