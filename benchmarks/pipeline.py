@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import atexit
 import json
-import multiprocessing
 import shutil
 import sys
 import tempfile
@@ -27,7 +26,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.clock import cost_of
 from benchmarks.counts import count
-from benchmarks.processes import TICK_S, tree_cpu_s, tree_peak_rss_mb
+from benchmarks.processes import TICK_S, in_own_process, tree_cpu_s, tree_peak_rss_mb
 
 _FILE_ITEMS = 65_536
 _ROW_GROUP = 16_384
@@ -174,30 +173,14 @@ def _job(
     )
 
 
-def in_own_process(make: Callable[..., Callable[[], object]], *arguments: Any) -> Measured:
-    """Measures `make(*arguments)()` in a fresh process.
-
-    Raises:
-        ChildProcessError: it failed; its own error stands above.
-    """
-    processes = multiprocessing.get_context("spawn")
-    receiver, sender = processes.Pipe(duplex=False)
-    process = processes.Process(target=_measure, args=(sender, make, arguments))
-    process.start()
-    sender.close()
-    try:
-        measured: Measured = receiver.recv()
-    except EOFError as error:
-        raise ChildProcessError(f"{make.__name__} failed; its error stands above.") from error
-    finally:
-        process.join()
-    return measured
+def measured_alone(make: Callable[..., Callable[[], object]], *arguments: Any) -> Measured:
+    """Measures `make(*arguments)()` in a fresh process; see `in_own_process`."""
+    return in_own_process(_measure, make, *arguments)
 
 
-def _measure(sender: Any, make: Callable[..., Callable[[], object]], arguments: tuple[Any, ...]) -> None:
+def _measure(make: Callable[..., Callable[[], object]], *arguments: Any) -> Measured:
     cost = cost_of(make(*arguments), tree_cpu_s)
-    sender.send(Measured(cost.wall_s, max(cost.cpu_s, TICK_S), tree_peak_rss_mb()))
-    atexit._run_exitfuncs()  # multiprocessing would leave them out.
+    return Measured(cost.wall_s, max(cost.cpu_s, TICK_S), tree_peak_rss_mb())
 
 
 def figures(sizes: Sizes, measured: dict[str, Measured]) -> dict[str, float]:
@@ -242,7 +225,7 @@ def measure(work: Path, sizes: Sizes) -> dict[str, Measured]:
     from pipelines.flink.java import flink_home, has_flink
 
     write_corpus(work / "items", sizes, changed=False)
-    in_own_process(_writing, work / "quantizer", sizes)
+    measured_alone(_writing, work / "quantizer", sizes)
     few = sizes._replace(items=max(1, sizes.items // 1000))
     write_corpus(work / "few", few, changed=False)
     write_corpus(work / "few-changed", few, changed=True)
@@ -256,10 +239,10 @@ def measure(work: Path, sizes: Sizes) -> dict[str, Measured]:
     }
     if has_flink(flink_home()):
         runs |= {"flink": (flink_job, work), "flink_start": (flink_job, work, "few")}
-    measured = {name: in_own_process(*run) for name, run in runs.items()}
+    measured = {name: measured_alone(*run) for name, run in runs.items()}
     shutil.rmtree(work / "items")
     write_corpus(work / "items-changed", sizes, changed=True)
-    return measured | {"incremental": in_own_process(incremental_job, work)}
+    return measured | {"incremental": measured_alone(incremental_job, work)}
 
 
 def _writing(folder: Path, sizes: Sizes) -> Callable[[], object]:

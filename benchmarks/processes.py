@@ -1,13 +1,40 @@
-"""What this process and all that it started have used, from Linux's `/proc`."""
+"""Work in a process of its own; what a process and all that it started have used, from Linux's `/proc`."""
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 #: Seconds that the clock of `tree_cpu_s` goes in steps of; no work costs less than one.
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def in_own_process(work: Callable[..., Any], *arguments: Any) -> Any:
+    """What `work(*arguments)` returns in a fresh process.
+
+    Raises:
+        ChildProcessError: it failed; its own error stands above.
+    """
+    processes = multiprocessing.get_context("spawn")
+    receiver, sender = processes.Pipe(duplex=False)
+    process = processes.Process(target=_send, args=(sender, work, arguments))
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv()
+    except EOFError as error:
+        raise ChildProcessError(f"{work.__name__} failed; its error stands above.") from error
+    finally:
+        process.join()
+
+
+def _send(sender: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    sender.send(work(*arguments))
+    atexit._run_exitfuncs()  # multiprocessing would leave them out.
 
 
 def tree_cpu_s() -> float:

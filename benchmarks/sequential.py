@@ -10,9 +10,7 @@ and the ratios of the speeds.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import statistics
-from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 import click
@@ -22,6 +20,7 @@ import tf_keras
 
 import semid_tf as sid
 from benchmarks.clock import cost_of
+from benchmarks.processes import in_own_process, tree_peak_rss_mb
 
 _LENGTH, _USERS, _DIM = 50, 256, 64
 _WARM_UP, _STEPS, _EVALUATED = 5, 30, 4096
@@ -53,7 +52,7 @@ def main(items: str, interactions: str, loss: str, semantic: bool, rounds: int) 
     found: dict[str, list[Figures]] = {"packed": [], "padded": []}
     for _ in range(rounds):
         for name, figures in found.items():
-            figures.append(_in_own_process(name, items, interactions, loss, semantic))
+            figures.append(in_own_process(_measure, name, items, interactions, loss, semantic))
     medians = {name: _medians(figures) for name, figures in found.items()}
     packed, padded = medians["packed"], medians["padded"]
     ratios = {
@@ -67,25 +66,13 @@ def _medians(rounds: list[Figures]) -> Figures:
     return Figures(*(statistics.median(column) for column in zip(*rounds, strict=True)))
 
 
-def _in_own_process(*arguments: object) -> Figures:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(sender, *arguments))
-    process.start()
-    sender.close()
-    figures = receiver.recv()
-    process.join()
-    return figures
-
-
-def _measure(sender: Connection, name: str, items: str, interactions: str, loss: str, semantic: bool) -> None:
+def _measure(name: str, items: str, interactions: str, loss: str, semantic: bool) -> Figures:
     world = _read(items, interactions) if items else _made_up()
     split = sid.leave_one_out(world.sequences)
     model = _model(world, loss, semantic)
     batches = _packed(split.train) if name == "packed" else _padded(split.train)
-    sender.send(
-        Figures(_train(model, batches), _evaluate(name, model, split, len(world.embeddings)), _peak_rss_mb())
-    )
+    trained, evaluated = _train(model, batches), _evaluate(name, model, split, len(world.embeddings))
+    return Figures(trained, evaluated, tree_peak_rss_mb())
 
 
 def _read(items: str, interactions: str) -> World:
@@ -180,13 +167,6 @@ def _padded_ranks(model: sid.SequentialModel, targets: sid.Targets, num_items: i
 def _scores(model: sid.SequentialModel, histories: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
     state = model.of_vectors(tf.gather(vectors, histories), histories > 0)
     return tf.matmul(state, vectors[1:], transpose_b=True)
-
-
-def _peak_rss_mb() -> float:
-    """Of this process alone."""
-    with open("/proc/self/status", encoding="ascii") as status:
-        line = next(line for line in status if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":

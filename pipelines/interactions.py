@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.io import fileio
-from apache_beam.pvalue import PBegin, PCollection
 
 import semid_tf as sid
 from pipelines.counting import count_items
 from pipelines.launch import match_files, one_line
 from pipelines.schema import ITEM_ID, ROW, SOURCE, labels
 from pipelines.schema import LABEL as LABEL_TYPE
-from pipelines.sources import RowGroup, open_parquet, row_groups
+from pipelines.sources import ReadRowGroups, RowGroup, open_parquet
 
 USER_ID, TIMESTAMP, LABEL, POSITION = "user_id", "timestamp", "label", "position"
 _NEEDED = [USER_ID, ITEM_ID, TIMESTAMP]
@@ -61,7 +58,7 @@ def check_interactions(pattern: str) -> int:
     return rows
 
 
-class ReadInteractions(beam.PTransform):
+class ReadInteractions(ReadRowGroups):
     """Reads Parquet files (`semid_tf.read_interactions` says their columns) -> tables of `INTERACTIONS`.
 
     Rows with a null or an empty id are left out; the counter `rejected` counts them.
@@ -71,17 +68,7 @@ class ReadInteractions(beam.PTransform):
     """
 
     def __init__(self, pattern: str) -> None:
-        super().__init__()
-        self._pattern = pattern
-
-    def expand(self, pbegin: PBegin) -> PCollection[pa.Table]:
-        return (
-            pbegin
-            | "MatchFiles" >> fileio.MatchFiles(self._pattern, fileio.EmptyMatchTreatment.DISALLOW)
-            | "ListRowGroups" >> beam.FlatMap(lambda file: row_groups(file.path)).with_output_types(RowGroup)
-            | "SpreadRowGroups" >> beam.Reshuffle()
-            | "ReadRowGroups" >> beam.FlatMap(_read).with_output_types(pa.Table)
-        )
+        super().__init__(pattern, _read)
 
 
 def _read(group: RowGroup) -> Iterator[pa.Table]:

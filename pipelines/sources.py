@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -37,18 +37,19 @@ class RowGroup:
     first_row: int
 
 
-class ReadItems(beam.PTransform):
-    """Reads `item_id` and `embedding` from files; adds `source` (the file) and `row` (in it, from 0).
+class ReadRowGroups(beam.PTransform):
+    """Reads files row group by row group.
 
-    Only descriptions of row groups are shuffled, never embeddings, so that workers share big files.
+    Only descriptions of row groups are shuffled, never rows, so that workers share big files.
 
     Args:
-        pattern: of the files (Parquet or one of `formats`), on any Beam file system.
+        pattern: of the files, on any Beam file system.
+        read: the tables of a row group.
     """
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, read: Callable[[RowGroup], Iterable[pa.Table]]) -> None:
         super().__init__()
-        self._pattern = pattern
+        self._pattern, self._read = pattern, read
 
     def expand(self, pbegin: PBegin) -> PCollection[pa.Table]:
         return (
@@ -56,8 +57,19 @@ class ReadItems(beam.PTransform):
             | "MatchFiles" >> fileio.MatchFiles(self._pattern, fileio.EmptyMatchTreatment.DISALLOW)
             | "ListRowGroups" >> beam.FlatMap(_row_groups_of).with_output_types(RowGroup)
             | "SpreadRowGroups" >> beam.Reshuffle()
-            | "ReadRowGroups" >> beam.FlatMap(read_row_group).with_output_types(pa.Table)
+            | "ReadRowGroups" >> beam.FlatMap(self._read).with_output_types(pa.Table)
         )
+
+
+class ReadItems(ReadRowGroups):
+    """Reads `item_id` and `embedding` from files; adds `source` (the file) and `row` (in it, from 0).
+
+    Args:
+        pattern: of the files (Parquet or one of `formats`), on any Beam file system.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(pattern, read_row_group)
 
 
 @contextmanager
