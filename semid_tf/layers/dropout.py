@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from semid_tf.layers.counted_seed import CountedSeed
+
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
 class CountedDropout(tf_keras.layers.Layer):
@@ -19,19 +21,12 @@ class CountedDropout(tf_keras.layers.Layer):
 
     def __init__(self, rate: float, seed: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rate, self.seed = rate, seed
-
-    def build(self, input_shape: Any) -> None:
-        self.calls = self.add_weight(
-            name="calls", shape=(), dtype=tf.int32, initializer="zeros", trainable=False
-        )
-        super().build(input_shape)
+        self.rate, self.seed, self.draws = rate, seed, CountedSeed(seed)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or not self.rate:
             return inputs
-        seed = (self.seed, self.calls.assign_add(1))
-        return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed)
+        return tf.nn.experimental.stateless_dropout(inputs, self.rate, self.draws.next())
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"rate": self.rate, "seed": self.seed}

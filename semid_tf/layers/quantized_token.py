@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.config import CodeSpace
+from semid_tf.layers.counted_seed import CountedSeed
 from semid_tf.quantizer.assignment import HYBRID
 from semid_tf.quantizer.ema import MovingAverages
 from semid_tf.quantizer.estimators import straight_through
@@ -58,6 +59,7 @@ class QuantizedToken(tf_keras.layers.Layer):
         self.hidden_dims, self.assignment = tuple(hidden_dims), assignment
         self.reconstruction_weight, self.commitment_weight = reconstruction_weight, commitment_weight
         self.ema_decay, self.revive_below, self.seed = ema_decay, revive_below, seed
+        self.draws = CountedSeed(seed)
         self.encoder = _mlp((*self.hidden_dims, dim), seed, "encoder")
         self.decoder = _mlp((*self.hidden_dims[::-1], embedding_dim), seed + 50, "decoder")
         self.quantizer = ResidualQuantizer(
@@ -71,9 +73,6 @@ class QuantizedToken(tf_keras.layers.Layer):
         self.encoder.build((None, self.embedding_dim))
         self.decoder.build((None, self.dim))
         self.quantizer.build((None, self.dim))
-        self.calls = self.add_weight(
-            name="calls", shape=(), dtype=tf.int32, initializer="zeros", trainable=False
-        )
         super().build(input_shape)
 
     def start(self, embeddings: np.ndarray, weights: np.ndarray, iterations: int = 10) -> None:
@@ -127,8 +126,8 @@ class QuantizedToken(tf_keras.layers.Layer):
     def _move_codebooks(self, quantized: Quantized, weights: tf.Tensor) -> None:
         self.averages.update(self.quantizer, batch_use(quantized, weights, self.code_space))
         dead = (self.averages.counts < self.revive_below) & existing_codes(self.code_space)
-        seed = tf.stack([self.seed, self.calls.assign_add(1)])
-        self.averages.restart(self.quantizer, revive(self.quantizer, dead, quantized, weights, seed))
+        revived = revive(self.quantizer, dead, quantized, weights, self.draws.next())
+        self.averages.restart(self.quantizer, revived)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.layers.borrowed_ids import borrowed_rows
+from semid_tf.layers.counted_seed import CountedSeed
 
 CONCATENATED, SUMMED = "concatenated", "summed"
 
@@ -31,6 +32,7 @@ class IdToken(tf_keras.layers.Layer):
     def __init__(self, num_items: int, dim: int, dropout: float = 0.0, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_items, self.dim, self.dropout, self.seed = num_items, dim, dropout, seed
+        self.draws = CountedSeed(seed)
 
     def build(self, input_shape: Any) -> None:
         start = tf_keras.initializers.RandomNormal(stddev=0.02, seed=self.seed)
@@ -38,9 +40,6 @@ class IdToken(tf_keras.layers.Layer):
         shape = (self.num_items + 1,)
         self.counts = self.add_weight(name="counts", shape=shape, initializer="ones", trainable=False)
         self.known = self.add_weight(name="known", shape=shape, initializer="ones", trainable=False)
-        self.calls = self.add_weight(
-            name="calls", shape=(), dtype=tf.int32, initializer="zeros", trainable=False
-        )
         super().build(input_shape)
 
     def set_counts(self, counts: np.ndarray) -> None:
@@ -58,8 +57,8 @@ class IdToken(tf_keras.layers.Layer):
     def call(self, items: tf.Tensor, weights: tf.Tensor, training: bool = False) -> tf.Tensor:
         shown = tf.gather(self.known, items)
         if training and self.dropout:
-            seed = (self.seed, self.calls.assign_add(1))
-            shown *= tf.cast(tf.random.stateless_uniform(tf.shape(items), seed) >= self.dropout, tf.float32)
+            drawn = tf.random.stateless_uniform(tf.shape(items), self.draws.next())
+            shown *= tf.cast(drawn >= self.dropout, tf.float32)
         return tf.gather(self.table, items) * shown[:, None]
 
     def of_content(self, embeddings: tf.Tensor) -> tf.Tensor:

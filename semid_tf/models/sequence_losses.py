@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.errors import ConfigError
+from semid_tf.layers.counted_seed import CountedSeed
 
 _NEVER = -1e9
 
@@ -89,17 +90,14 @@ class SampledSoftmax(SequenceLoss):
         if num_samples < 1 or not counts.any():
             raise ConfigError(f"sampled softmax needs samples and counts above 0, got {num_samples} samples.")
         self.counts, self.num_samples, self.power, self.seed = counts, num_samples, power, seed
+        self.draws = CountedSeed(seed)
         odds = np.where(counts > 0, np.maximum(counts, 1e-30) ** power, 0)
         self._below = tf.constant(np.cumsum(odds / odds.sum()), tf.float32)
         with np.errstate(divide="ignore"):
             self._log_odds = tf.constant(np.log(np.concatenate([[1], odds / odds.sum()])), tf.float32)
-        self.calls = self.add_weight(
-            name="calls", shape=(), dtype=tf.int32, initializer="zeros", trainable=False
-        )
 
     def others(self, targets: tf.Tensor) -> tf.Tensor:
-        seed = (self.seed, self.calls.assign_add(1))
-        drawn = tf.random.stateless_uniform((self.num_samples,), seed)
+        drawn = tf.random.stateless_uniform((self.num_samples,), self.draws.next())
         places = tf.searchsorted(self._below, drawn, side="right")
         return tf.minimum(places, len(self.counts) - 1) + 1
 
@@ -130,14 +128,11 @@ class BinaryCrossEntropy(SequenceLoss):
 
     def __init__(self, items: Any, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.items, self.seed = np.asarray(items, np.int32), seed
-        self.calls = self.add_weight(
-            name="calls", shape=(), dtype=tf.int32, initializer="zeros", trainable=False
-        )
+        self.items, self.seed, self.draws = np.asarray(items, np.int32), seed, CountedSeed(seed)
 
     def others(self, targets: tf.Tensor) -> tf.Tensor:
-        seed = (self.seed, self.calls.assign_add(1))
-        drawn = tf.random.stateless_uniform(tf.shape(targets), seed, 0, len(self.items), tf.int32)
+        seed, most = self.draws.next(), len(self.items)
+        drawn = tf.random.stateless_uniform(tf.shape(targets), seed, 0, most, tf.int32)
         return tf.gather(tf.constant(self.items), drawn)
 
     def call(self, hidden: tf.Tensor, target: Candidates, other: Candidates) -> tf.Tensor:

@@ -64,7 +64,7 @@ def test_dropout_goes_on_where_its_count_stands() -> None:
     ones = tf.ones((4, 50))
     draws = [first(ones, training=True).numpy() for _ in range(3)]
     second(ones)
-    second.calls.assign(2)
+    second.draws.calls.assign(2)
     np.testing.assert_array_equal(second(ones, training=True), draws[2])
     assert not np.array_equal(draws[1], draws[2])
     assert set(np.unique(draws)) == {0.0, 2.0}

@@ -60,7 +60,7 @@ def test_draws_follow_the_counts_and_never_a_count_of_zero() -> None:
 def test_every_call_draws_anew_and_a_count_repeats_it() -> None:
     first, second = (sid.BinaryCrossEntropy(np.arange(1, 1000), seed=4) for _ in range(2))
     draws = [first.others(tf.zeros(50, tf.int32)).numpy() for _ in range(2)]
-    second.calls.assign(1)
+    second.draws.calls.assign(1)
     np.testing.assert_array_equal(second.others(tf.zeros(50, tf.int32)), draws[1])
     assert not np.array_equal(*draws)
 
