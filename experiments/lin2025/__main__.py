@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from experiments.lin2025.protocol import cold_figures, figures, trained
+from experiments.lin2025.protocol import cold_figures, figures, refitted, trained
 from experiments.lin2025.report import mean_of, write
-from experiments.lin2025.settings import ABLATIONS, COLD, HEADLINE, Setting
+from experiments.lin2025.settings import ABLATIONS, COLD, HEADLINE, REFIT, Setting
 from experiments.lin2025.world import World, read_world, without_cold
 
 _ALL = HEADLINE | ABLATIONS
@@ -34,19 +34,25 @@ def main(
     about = {"seeds": 1 if quick else seeds, "items": world.num_items, "machine": platform.machine()}
     for name in chosen:
         count = seeds if name in HEADLINE and not quick else 1
-        runs[name] = mean_of([_run(name, _ALL[name], world, seed) for seed in range(count)])
+        seeds_of = [_run(name, _ALL[name], world, seed) for seed in range(count)]
+        for run in seeds_of[0]:
+            runs[run] = mean_of([of_seed[run] for of_seed in seeds_of])
         line = write(output, runs, about)  # after each run: a long experiment that is stopped has results
     click.echo(line)
 
 
-def _run(name: str, setting: Setting, world: World, seed: int) -> dict[str, Any]:
-    model, cost = trained(name, setting, world, seed)
-    found = cost | figures(model, world, seed)
+def _run(name: str, setting: Setting, world: World, seed: int) -> dict[str, dict[str, Any]]:
+    """Figures of a run, and of its refit, by name."""
+    fit = trained(name, setting, world, seed)
+    runs = {name: fit.cost | figures(fit.model, world, seed)}
     if name in COLD:
         held_out = without_cold(world, seed)
-        model, _ = trained(f"{name}, cold items", setting, held_out, seed)
-        found["cold"] = cold_figures(model, held_out)
-    return found
+        cold = trained(f"{name}, cold items", setting, held_out, seed)
+        runs[name]["cold"] = cold_figures(cold.model, held_out)
+    if name in REFIT:
+        refit = refitted(f"{name}, refit", setting, world, seed, fit.epochs)
+        runs[f"{name}_refit"] = refit.cost | figures(refit.model, world, seed)
+    return runs
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import semid_tf as sid
 
+#: Rows of a codebook of product codes: what a byte tells apart.
+CODE_ROWS = 256
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -27,6 +30,7 @@ class Setting:
         loss: `binary`, `sampled`, `full`.
         training: see `SequenceTraining`.
         members: models of other seeds whose scores are added up.
+        code_bytes: item vectors are kept as so many product codes when training is done; 0 = as they are.
     """
 
     semantic: str = "quantized"
@@ -46,16 +50,20 @@ class Setting:
     loss: str = "binary"
     training: sid.SequenceTraining = field(default_factory=sid.SequenceTraining)
     members: int = 1
+    code_bytes: int = 0
 
     def token_size(self, num_items: int, embedding_dim: int) -> int:
-        """Numbers in the tokens' tables, as the paper counts them."""
+        """Numbers in the tokens' tables, as the paper counts them; four codes of a byte are one number."""
         semantic = {
             "": 0,
             "quantized": self.num_levels * self.codebook_size * self.dim,
             "pieces": self.num_levels * self.codebook_size * self.dim,
             "dense": embedding_dim * self.dim,
         }
-        return self.members * (num_items * self.id_dim + semantic[self.semantic])
+        ids = num_items * self.id_dim
+        if self.code_bytes:
+            ids = num_items * self.code_bytes // 4 + CODE_ROWS * self.dim
+        return self.members * (ids + semantic[self.semantic])
 
 
 _PAPER = Setting(training=sid.SequenceTraining(epochs=60))
@@ -79,16 +87,20 @@ HEADLINE = {
     "id_only": _ID_ONLY,
     "semantic_only": replace(_PAPER, id_dim=0),
     "unified": _PAPER,
-    "pieces_softmax": replace(_UNIFIED_SOFTMAX, semantic="pieces"),
     "id_only_softmax": replace(_ID_ONLY, loss="full", training=_SOFTMAX),
+    "compact_softmax": replace(_UNIFIED_SOFTMAX, semantic="dense", id_dim=64, merge="summed", code_bytes=32),
     "free_budget": _FREE,
 }
 
 #: Trained a second time without a tenth of the items.
 COLD = {"free_budget"}
 
+#: Trained a second time on the validation events too, once they have said how many epochs are best.
+REFIT = {"free_budget"}
+
 ABLATIONS = {
     "unified_softmax": _UNIFIED_SOFTMAX,
+    "pieces_softmax": replace(_UNIFIED_SOFTMAX, semantic="pieces"),
     "id_only_8": replace(_ID_ONLY, id_dim=8),
     "id_dim_4": replace(_PAPER, id_dim=4),
     "id_dim_16": replace(_PAPER, id_dim=16),

@@ -7,6 +7,7 @@ from semid_tf.layers.dropout import CountedDropout
 from semid_tf.layers.hashed import HashedEmbedding
 from semid_tf.layers.lookup import SentencePieceLookup
 from semid_tf.layers.pieces import PieceEmbedding
+from semid_tf.layers.product_token import ProductToken
 from semid_tf.layers.quantized_token import QuantizedToken
 from semid_tf.layers.semantic import SemanticEmbedding
 from semid_tf.layers.semantic_token import SemanticToken
@@ -23,6 +24,7 @@ __all__ = [
     "IdToken",
     "ItemTower",
     "PieceEmbedding",
+    "ProductToken",
     "QuantizedToken",
     "SemanticEmbedding",
     "SemanticToken",

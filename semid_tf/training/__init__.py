@@ -1,17 +1,20 @@
 """Loops that train models."""
 
 from semid_tf.training.best_epoch import BestEpoch
+from semid_tf.training.compact import compact_items
 from semid_tf.training.own_parts import fit_own_parts, with_own_parts
 from semid_tf.training.ranker import fit_ranker, score_examples, train_ranker
 from semid_tf.training.rowwise_adagrad import RowwiseAdagrad
-from semid_tf.training.sequential import fit_sequential
+from semid_tf.training.sequential import fit_sequential, refit_sequential
 
 __all__ = [
     "BestEpoch",
     "RowwiseAdagrad",
+    "compact_items",
     "fit_own_parts",
     "fit_ranker",
     "fit_sequential",
+    "refit_sequential",
     "score_examples",
     "train_ranker",
     "with_own_parts",

@@ -48,23 +48,62 @@ def fit_sequential(
         ProvenanceError: the checkpoint is of other settings or data.
     """
     batches = EpochBatches(split.train, config)
-    steps = batches.steps_per_epoch
     best = BestEpoch(_some(split.validation, config), num_items, config.patience)
-    model.compile(_optimizer(config, steps))
-    model.optimizer.build(model.trainable_variables)
+    _prepare(model, batches)
     saver = (
         None if checkpoints is None else EpochCheckpoints(checkpoints, model, best, (config, *split.train))
     )
     first = 0 if saver is None else saver.restore()
     if not best.settled:
-        bar = ProgressBar(title, config.epochs, best.shown, first * steps)
+        bar = ProgressBar(title, config.epochs, best.shown, first * batches.steps_per_epoch)
         calls = [FiniteLoss(), best, *([] if saver is None else [saver]), bar, *callbacks]
-        data = batches.dataset(first)
-        model.fit(
-            data, epochs=config.epochs, initial_epoch=first, steps_per_epoch=steps, verbose=0, callbacks=calls
-        )
+        _train(model, batches, calls, first)
     best.restore_best(model)
     return best
+
+
+def refit_sequential(
+    title: str, model: SequentialModel, sequences: Sequences, config: SequenceTraining
+) -> None:
+    """Trains a fresh model on all sequences, those of validation among them, for a number of epochs.
+
+    For the model that serves: `fit_sequential` first says how many epochs are best, and this fit also
+    learns from the latest events, which it was judged by.
+
+    Args:
+        title: of the progress bar.
+        model: to train, as `fit_sequential` was given one.
+        sequences: for a test by the last event `split.test.histories`, else all.
+        config: as for `fit_sequential`, its `epochs` the best one's; no `patience` is needed.
+
+    Raises:
+        TrainingError: the loss is no longer finite.
+    """
+    batches = EpochBatches(sequences, config)
+    _prepare(model, batches)
+    bar = ProgressBar(title, config.epochs, dict, 0)
+    _train(model, batches, [FiniteLoss(), bar], 0)
+
+
+def _prepare(model: SequentialModel, batches: EpochBatches) -> None:
+    model.compile(_optimizer(batches.config, batches.steps_per_epoch))
+    model.optimizer.build(model.trainable_variables)
+
+
+def _train(
+    model: SequentialModel,
+    batches: EpochBatches,
+    callbacks: Sequence[tf_keras.callbacks.Callback],
+    first_epoch: int,
+) -> None:
+    model.fit(
+        batches.dataset(first_epoch),
+        epochs=batches.config.epochs,
+        initial_epoch=first_epoch,
+        steps_per_epoch=batches.steps_per_epoch,
+        verbose=0,
+        callbacks=callbacks,
+    )
 
 
 class EpochBatches:

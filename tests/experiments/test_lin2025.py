@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 import semid_tf as sid
 from experiments.lin2025 import __main__ as command
-from experiments.lin2025.protocol import trained
+from experiments.lin2025.build import build
+from experiments.lin2025.protocol import refitted, trained
 from experiments.lin2025.settings import ABLATIONS, HEADLINE, Setting
-from experiments.lin2025.world import World, read_world, without_cold
+from experiments.lin2025.world import World, read_world, with_validation, without_cold
 
 TRAINING = sid.SequenceTraining(epochs=2, max_length=8, row_length=16, batch_rows=16)
 
@@ -56,7 +57,7 @@ def test_the_command_writes_what_it_found(
     arguments += ["--interactions", str(tables / "interactions.parquet")]
     done = CliRunner().invoke(command.main, arguments, catch_exceptions=False)
     runs = json.loads(done.stdout.splitlines()[-1])["runs"]
-    assert list(runs) == ["unified", "free_budget"]
+    assert list(runs) == ["unified", "free_budget", "free_budget_refit"]
     for run in runs.values():
         assert 0 <= run["full"]["recall@10"] <= run["full_masked"]["recall@10"] <= 1
         assert run["sampled"]["hr@10"] >= run["full_masked"]["recall@10"]
@@ -85,11 +86,41 @@ def test_the_papers_token_size() -> None:
     assert HEADLINE["id_only"].token_size(12_101, 768) == 774_464
 
 
+def test_compact_tokens_stay_within_the_papers_size() -> None:
+    # 32 codes of a byte take the bytes of 8 numbers; 256 rows of 64; a map of the content for new items.
+    compact = HEADLINE["compact_softmax"].token_size(12_101, 384)
+    assert compact == 12_101 * 8 + 256 * 64 + 384 * 64
+    assert compact < HEADLINE["unified"].token_size(12_101, 384)
+
+
+def test_compact_items_have_fewer_numbers_than_were_trained(world: World) -> None:
+    setting = replace(small(HEADLINE["compact_softmax"]), code_bytes=4)
+    model, cost, _ = trained("", setting, world, seed=1)
+    assert cost["trained_parameters"] - cost["parameters"] == (world.num_items + 1) * 8 - 256 * 8
+    assert isinstance(model.tower.tokens[0], sid.ProductToken)
+
+
+def test_a_refit_learns_from_the_validation_events_too_and_is_judged_by_the_last(world: World) -> None:
+    more = with_validation(world)
+    users = len(world.split.test.items)
+    assert more.counts.sum() == world.counts.sum() + users == len(world.sequences.items) - users
+    assert more.split.test is world.split.test and not len(more.split.validation.items)
+    setting = small(HEADLINE["free_budget"])
+    model, cost, epochs = refitted("", setting, world, seed=1, epochs=[2, 1])
+    by_hand = build(setting, more, seed=2)
+    training = replace(TRAINING, seed=2, epochs=2)
+    sid.refit_sequential("", by_hand, world.split.test.histories, training)
+    by_hand.tower.borrow_ids()
+    items = np.arange(1, 20, dtype=np.int32)
+    np.testing.assert_allclose(model.members[0].vectors(items), by_hand.vectors(items), atol=1e-6)
+    assert cost["epochs"] == 1 and epochs == [2, 1]
+
+
 @pytest.mark.parametrize(
     "name", ["euclidean", "two_stages", "hstu", "frequency", "sampled_softmax", "pre_ln"]
 )
 def test_every_kind_of_setting_trains(world: World, name: str) -> None:
     setting = small(ABLATIONS[name])
-    model, cost = trained(name, replace(setting, training=replace(TRAINING, epochs=1)), world, seed=1)
+    model, cost, _ = trained(name, replace(setting, training=replace(TRAINING, epochs=1)), world, seed=1)
     assert cost["epochs"] == 1 and np.isfinite(cost["validation"]["mrr"])
     assert np.isfinite(model(np.array([[1, 2]], np.int32))).all()
