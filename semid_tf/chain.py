@@ -24,7 +24,7 @@ import tf_keras
 
 from pipelines.encode import codes_fingerprint, encode_corpus
 from semid_tf.artifacts import Artifact, ArtifactStore, Made, fingerprint, open_artifact
-from semid_tf.config import RunConfig
+from semid_tf.config import ResidualKMeansConfig, RunConfig
 from semid_tf.data import (
     Items,
     Splits,
@@ -57,6 +57,7 @@ from semid_tf.quantizer import (
     CodebookCollapseWarning,
     SavedQuantizer,
     collapse_warnings,
+    fit_residual_kmeans,
     fit_rqvae,
     load_quantizer,
     normalized_mse,
@@ -165,9 +166,11 @@ class Chain:
 
     @cached_property
     def quantizer(self) -> Artifact:
-        """The RQ-VAE as a SavedModel, trained or given."""
+        """The RQ-VAE or residual k-means as a SavedModel, trained or given."""
         if self._given_quantizer:
             return self._given("quantizer", self._given_quantizer)
+        if kmeans := self.config.residual_kmeans:
+            return self._make("quantizer", kmeans, (self.tables,), partial(self._fill_kmeans, kmeans))
         settings, parents = self.config.quantizer, (self.tables, self.examples)
         # Of a fit that is interrupted; the next run finds them by what the quantizer is made from.
         checkpoints = self.store.root / f".unfinished-{self.store.inputs('quantizer', settings, parents)}"
@@ -180,6 +183,11 @@ class Chain:
         weights = (1.0 + self.splits.item_counts) ** settings.item_weight_power
         with self._alarms_said():
             model = fit_rqvae(embeddings, weights, settings, checkpoints=checkpoints)
+        save_quantizer(model, folder)
+        return Made(model.fingerprint)
+
+    def _fill_kmeans(self, settings: ResidualKMeansConfig, folder: Path) -> Made:
+        model = fit_residual_kmeans(self.items.embeddings, config=settings)
         save_quantizer(model, folder)
         return Made(model.fingerprint)
 

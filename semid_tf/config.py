@@ -421,14 +421,24 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """The whole chain. See the parts."""
+    """The whole chain. See the parts.
+
+    Attributes:
+        residual_kmeans: where it is given, the quantizer is residual k-means, all items alike, instead of the
+            RQ-VAE of `quantizer`.
+    """
 
     output: str = "runs/default"
     data: DataConfig = field(default_factory=lambda: DataConfig(source="complete_journey"))
     quantizer: RQVAEConfig = field(default_factory=RQVAEConfig)
+    residual_kmeans: ResidualKMeansConfig | None = None
     tokenization: TokenizationConfig = field(default_factory=TokenizationConfig)
     ranker: RankerConfig = field(default_factory=RankerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        if self.residual_kmeans and self.quantizer != RQVAEConfig():
+            raise ConfigError("quantizer and residual_kmeans exclude each other; give one of the two tables.")
 
 
 def load_run_config(path: str | Path) -> RunConfig:

@@ -294,3 +294,13 @@ def test_the_examples_load(path: Path) -> None:
 
 def test_there_are_examples() -> None:
     assert {path.stem for path in (ROOT / "examples").glob("*.toml")} >= {"quickstart", "beauty"}
+
+
+def test_a_table_residual_kmeans_takes_the_place_of_the_rqvae(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("[residual_kmeans]\nnum_levels = 2\nbalanced = true\n")
+    expected = sid.ResidualKMeansConfig(num_levels=2, balanced=True)
+    assert sid.load_run_config(file).residual_kmeans == expected
+    file.write_text("[residual_kmeans]\nnum_levels = 2\n[quantizer]\nnum_levels = 2\n")
+    with pytest.raises(sid.ConfigError, match="quantizer and residual_kmeans exclude each other"):
+        sid.load_run_config(file)
