@@ -33,6 +33,7 @@ INSIDE_SEQUENTIAL = [
     sid.FullSoftmax,
     sid.GatedAttention,
     sid.IdToken,
+    sid.ProductToken,
     sid.QuantizedToken,
     sid.SampledSoftmax,
     sid.SelfAttention,

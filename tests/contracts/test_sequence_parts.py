@@ -17,6 +17,7 @@ from examples_of_parts import INSIDE_SEQUENTIAL
 from models.sequence_worlds import (
     LOSSES,
     MIXERS,
+    compact_tower,
     model,
     packed_batch,
     pieces_tower,
@@ -27,7 +28,7 @@ from models.sequence_worlds import (
 import semid_tf as sid
 
 HISTORIES = tf.constant([[0, 3, 9, 2], [5, 1, 7, 4]])
-TOWERS = {"summed": summed_tower, "pieces": pieces_tower}
+TOWERS = {"summed": summed_tower, "pieces": pieces_tower, "compact": compact_tower}
 VARIANTS = {f"{mixer} {loss}": (mixer, loss) for mixer in MIXERS for loss in LOSSES}
 
 

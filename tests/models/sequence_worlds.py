@@ -57,6 +57,14 @@ def pieces_tower() -> sid.ItemTower:
     return sid.ItemTower([token, sid.IdToken(NUM_ITEMS, 2, seed=2)])
 
 
+def compact_tower() -> sid.ItemTower:
+    """Product codes of vectors, and a linear map of the content for new items."""
+    vectors = np.random.default_rng(5).normal(size=(NUM_ITEMS, 6)).astype(np.float32)
+    encoder = sid.DenseToken(4, seed=1)
+    encoder.build(tf.TensorShape((None, CONTENT_DIM)))
+    return sid.ItemTower([sid.ProductToken.of(vectors, np.ones(NUM_ITEMS), 3, 8, encoder)])
+
+
 def backbone(mixer: str = "attention", norm_first: bool = False, net_dim: int = 8) -> sid.Backbone:
     """Two blocks with large weights, so that every place matters."""
     made = sid.Backbone([MIXERS[mixer](), MIXERS[mixer]()], 6, net_dim, 0.1, norm_first, seed=9)
