@@ -138,7 +138,7 @@ def figures(model: sid.SequenceScorer, world: World, seed: int) -> dict[str, Any
 def cold_figures(model: sid.SequenceScorer, world: World) -> dict[str, float]:
     """How a model ranks held-out items among all items but those of the history."""
     targets = world.cold_targets(world.split.test)
-    ranks = sid.next_item_ranks(model, targets, world.num_items).full_masked
+    ranks = sid.masked_ranks(model, targets, world.num_items)
     return sid.ranking_figures(ranks, _FULL) | {"targets": len(targets.items)}
 
 

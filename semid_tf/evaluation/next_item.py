@@ -52,6 +52,14 @@ def next_item_ranks(
     return NextItemRanks(*ranks)
 
 
+def masked_ranks(model: SequenceScorer, targets: Targets, num_items: int) -> np.ndarray:
+    """`full_masked` of `next_item_ranks` alone, at half the cost."""
+    ranks = np.full(len(targets.items), -1)
+    for rows, scores in scored_batches(model, targets, num_items):
+        ranks[rows] = ranks_of(scores, targets.items[rows] - 1, _seen(targets, rows, num_items))
+    return ranks
+
+
 def scored_batches(
     model: SequenceScorer, targets: Targets, num_items: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -8,7 +8,7 @@ import numpy as np
 import tf_keras
 
 from semid_tf.data import Targets
-from semid_tf.evaluation.next_item import next_item_ranks
+from semid_tf.evaluation.next_item import masked_ranks
 from semid_tf.evaluation.ranking import ranking_figures
 from semid_tf.models import SequentialModel
 
@@ -44,7 +44,7 @@ class BestEpoch(tf_keras.callbacks.Callback):
         return {name: f"{value:.4f}" for name, value in self.figures[-1].items()} if self.figures else {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        ranks = next_item_ranks(self.model, self.targets, self.num_items).full_masked
+        ranks = masked_ranks(self.model, self.targets, self.num_items)
         self.figures.append(ranking_figures(ranks, [_CUTOFF]))
         if self.best == len(self.figures) - 1:
             self.weights = self.model.get_weights()

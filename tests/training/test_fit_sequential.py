@@ -104,6 +104,7 @@ def test_ranks_equal_scores_one_by_one() -> None:
     made = model()
     negatives = sid.draw_unseen(circling(users=9), split.test.users, NUM_ITEMS, 5, seed=1)
     ranks = sid.next_item_ranks(made, split.test, NUM_ITEMS, negatives)
+    np.testing.assert_array_equal(sid.masked_ranks(made, split.test, NUM_ITEMS), ranks.full_masked)
     vectors = made.vectors(tf.range(NUM_ITEMS + 1)).numpy()
     for row, wanted in enumerate(split.test.items):
         history = split.test.histories.last(split.test.users[[row]], 6)
