@@ -55,6 +55,8 @@ ALL = (
     "encode",
     "decode",
 )
+# Raised when a signature takes or answers something else under its old name: older exports are not re-used.
+FORMS = dict.fromkeys(ALL, 1) | {"rank_examples": 2}
 _CONSTANTS = tf.compat.v1.saved_model.signature_constants
 _METHODS = {"classify": _CONSTANTS.CLASSIFY_METHOD_NAME, "regress": _CONSTANTS.REGRESS_METHOD_NAME}
 
