@@ -65,7 +65,7 @@ def find_export(
 
 
 def why_anew(root: str | Path, parents: Sequence[sid.Artifact], config: Mapping[str, Any]) -> str:
-    """One line on the first thing in which the newest version is not what would be made; "" if there is none."""
+    """The first thing in which the newest version is not what would be made, in one line; "" = none."""
     if not (numbers := versions(root)):
         return ""
     newest = sid.open_artifact(Path(root) / str(numbers[-1]), KIND)
@@ -84,9 +84,8 @@ def _flat(origins: Mapping[str, str], config: Mapping[str, Any], package: str | 
     """Names of all that makes an export what it is, those of tables in the settings as `table.name`."""
     flat: dict[str, Any] = {**origins, "semid-tf": package}
     for name, value in config.items():
-        flat |= (
-            {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
-        )
+        table = isinstance(value, Mapping)
+        flat |= {f"{name}.{key}": one for key, one in value.items()} if table else {name: value}
     return flat
 
 
