@@ -40,7 +40,8 @@ setup(
         "click>=8.1",
         # The local server and the client.
         "grpcio>=1.76",
-        "aiohttp>=3.12,<4",
+        # Before, its server waits for a first request's header without end.
+        "aiohttp>=3.14.5,<4",
         "prometheus-client>=0.22",
         "protobuf>=6.31.1,<7",
         "urllib3>=2",

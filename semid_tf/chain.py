@@ -74,9 +74,9 @@ from semid_tf.tokenization import (
 )
 from semid_tf.training import score_examples
 from serving.check import score_in_bare_process, verify_export
-from serving.export import export_ranker
+from serving.export import FORMS, export_ranker
 from serving.ops import custom_ops
-from serving.versions import find_export, publish_export
+from serving.versions import find_export, publish_export, why_anew
 from serving.warmup import WarmupExample
 
 SENTENCEPIECE_FILE = "sentencepiece.model"
@@ -337,7 +337,9 @@ class Chain:
         """The best Semantic-ID ranker for TensorFlow Serving, checked in a bare process first."""
         method = self.best_semantic_method()
         parents = (self.rankers[method], self.tokenizer, self.codes, self.quantizer)
-        root, config = self.store.root / "export", {"method": method}
+        root, config = self.store.root / "export", {"method": method, "signatures": FORMS}
+        if not find_export(root, parents, config) and (reason := why_anew(root, parents, config)):
+            self.say(f"export: anew, {reason}")
         return self._reuse_or_make(
             "export",
             lambda: find_export(root, parents, config),

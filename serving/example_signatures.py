@@ -13,10 +13,11 @@ from typing import Any
 import tensorflow as tf
 
 import semid_tf as sid
+from serving.example_lists import HISTORY, ITEM_ID, read_users
 from serving.item_index import ItemIndex
 from serving.signatures import Find, Found, Function, encoder, find_by_codes, find_by_id, probabilities
 
-HISTORY, CANDIDATES, ITEM_ID, EMBEDDING = "history", "candidates", "item_id", "embedding"
+EMBEDDING = "embedding"
 KNOWN, CONTENT, UNKNOWN = "known", "content", "unknown"
 _EXAMPLES = tf.TensorSpec((None,), tf.string, "inputs")
 _SEPARATOR = "\n"  # in no item id
@@ -47,7 +48,7 @@ def find_with_content(
 
 def rank_items(ranker: sid.Ranker, by_id: Find, find: FindWithContent, embedding_dim: int) -> Function:
     """`history`, `candidates` string [b, h or c], `candidate_embeddings` [b, c, d] -> `scores`, `known`."""
-    ids = (tf.TensorSpec((None, None), tf.string, name) for name in (HISTORY, CANDIDATES))
+    ids = (tf.TensorSpec((None, None), tf.string, name) for name in (HISTORY, "candidates"))
     embeddings = tf.TensorSpec((None, None, embedding_dim), tf.float32, "candidate_embeddings")
 
     @tf.function(input_signature=[*ids, embeddings])
@@ -61,17 +62,16 @@ def rank_items(ranker: sid.Ranker, by_id: Find, find: FindWithContent, embedding
 
 
 def rank_examples(ranker: sid.Ranker, by_id: Find) -> Function:
-    """`inputs` string [b], a tf.Example a user: `history`, `candidates` -> `scores`, `known` [b, most c].
+    """`inputs` string [b], a message a user (see `read_users`) -> `scores`, `known` [b, most c].
 
     A user with fewer candidates than another has padding behind them, which is scored as unknown.
     """
 
     @tf.function(input_signature=[_EXAMPLES])
     def rank(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        lists = {name: tf.io.RaggedFeature(tf.string) for name in (HISTORY, CANDIDATES)}
-        parsed = {name: ragged.to_tensor("") for name, ragged in tf.io.parse_example(inputs, lists).items()}
-        found = by_id(parsed[CANDIDATES])
-        return {"scores": probabilities(ranker, by_id(parsed[HISTORY]), found.vectors), "known": found.known}
+        users = read_users(inputs)
+        found = by_id(users.candidates)
+        return {"scores": probabilities(ranker, by_id(users.history), found.vectors), "known": found.known}
 
     return rank
 

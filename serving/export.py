@@ -8,7 +8,8 @@
                        candidate_codes int32 [b, c, levels]
     rank_embeddings    history string [b, h]                -> scores, codes
                        candidate_embeddings float32 [b, c, d]
-    rank_examples      inputs string [b]: tf.Example a user -> scores, known
+    rank_examples      inputs string [b]: a user each, as  -> scores, known
+                       tf.Example or ExampleListWithContext
     classify           inputs string [n]: tf.Example an item -> scores, classes
     regress            inputs string [n]: tf.Example an item -> outputs
     encode, decode     embedding float32 [n, d] <-> codes int32 [n, levels]
@@ -16,7 +17,7 @@
 `scores` float32 [b, c] are probabilities; `known` bool [b, c] tells whether the item is in the table, or its
 codes in range; `codes` int32 [b, c, levels]. Padding is "" or codes of -1; a history passes over it and over
 unknown items. An unknown candidate is scored by its content where the signature takes it, and else with a
-vector of zeros. For tf.Example see `serving/example_signatures.py`.
+vector of zeros. For tf.Example see `serving/example_signatures.py` and `serving/example_lists.py`.
 
 By ids alone (`FAST`) an export needs no op beyond TensorFlow's own; by codes or content it needs those of the
 tokenizer, `SentencepieceOp` and `SentencepieceTokenizeOp` for SentencePiece.
@@ -54,6 +55,8 @@ ALL = (
     "encode",
     "decode",
 )
+# Raised when a signature takes or answers something else under its old name: older exports are not re-used.
+FORMS = dict.fromkeys(ALL, 1) | {"rank_examples": 2}
 _CONSTANTS = tf.compat.v1.saved_model.signature_constants
 _METHODS = {"classify": _CONSTANTS.CLASSIFY_METHOD_NAME, "regress": _CONSTANTS.REGRESS_METHOD_NAME}
 

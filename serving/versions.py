@@ -64,6 +64,31 @@ def find_export(
     return None
 
 
+def why_anew(root: str | Path, parents: Sequence[sid.Artifact], config: Mapping[str, Any]) -> str:
+    """The first thing in which the newest version is not what would be made, in one line; "" = none."""
+    if not (numbers := versions(root)):
+        return ""
+    newest = sid.open_artifact(Path(root) / str(numbers[-1]), KIND)
+    manifest = newest.manifest
+    wanted = _flat(_origins(parents), config, metadata.version("semid-tf"))
+    made = _flat(manifest.parents, manifest.config, manifest.versions.get("semid-tf"))
+    for name, value in wanted.items():
+        if name not in made:
+            return f"{newest.path} has no {name}"
+        if made[name] != value:
+            return f"{newest.path} has {name} {made[name]}, not {value}"
+    return ""
+
+
+def _flat(origins: Mapping[str, str], config: Mapping[str, Any], package: str | None) -> dict[str, Any]:
+    """Names of all that makes an export what it is, those of tables in the settings as `table.name`."""
+    flat: dict[str, Any] = {**origins, "semid-tf": package}
+    for name, value in config.items():
+        table = isinstance(value, Mapping)
+        flat |= {f"{name}.{key}": one for key, one in value.items()} if table else {name: value}
+    return flat
+
+
 def versions(root: str | Path) -> list[int]:
     """Numbers of the versions in a model's base path, ascending."""
     names = [path.name for path in Path(root).glob("*") if path.is_dir()]

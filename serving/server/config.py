@@ -25,6 +25,7 @@ class ServerConfig:
         max_batch: most rows (first dimension) that run together; 1 = no batching.
         workers: batches that run at the same time.
         poll_s: seconds between looks for new versions.
+        header_timeout_s: within which an HTTP connection's next header must have come, whole; else it is closed.
         body_timeout_s: within which an HTTP body must have come.
         drain_s: requests under way have so long to end when the server stops.
     """
@@ -40,6 +41,7 @@ class ServerConfig:
     max_batch: int = 8
     workers: int = 2
     poll_s: float = 1.0
+    header_timeout_s: float = 60.0
     body_timeout_s: float = 30.0
     drain_s: float = 30.0
 

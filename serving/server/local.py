@@ -51,7 +51,9 @@ class LocalServer:
         await self._service.models.configure(self._models)
         self._grpc, grpc_port = grpc_server(self._service, config)
         application = RestApi(self._service).application()
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            application, access_log=None, handle_signals=False, keepalive_timeout=config.header_timeout_s
+        )
         await self._runner.setup()
         site = web.TCPSite(
             self._runner, config.host, config.rest_port, ssl_context=_tls(config), backlog=_CONNECTIONS

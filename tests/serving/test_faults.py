@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -174,3 +175,40 @@ def test_a_body_that_does_not_come_is_given_up(tmp_path: Path) -> None:
         with socket.create_connection((host, int(port)), timeout=20) as slow:
             slow.sendall(b"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
             assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+def closes_within(connection: socket.socket, seconds: float) -> bool:
+    """Whether the other side closes a connection while a header goes there byte by byte, without end."""
+    until = time.monotonic() + seconds
+    connection.settimeout(0.02)
+    connection.sendall(b"POST /v1/models/tiny:predict HTTP/1.1\r\nX: ")
+    while time.monotonic() < until:
+        try:
+            connection.sendall(b"x")
+            if not connection.recv(1000):
+                return True
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return True
+    return False
+
+
+def test_a_header_that_comes_byte_by_byte_is_given_up(tmp_path: Path) -> None:
+    """Both as the first of a connection and after a request; who asks in time is not cut off."""
+    publish_tiny(tmp_path, 1, 2.0)
+    config = dataclasses.replace(ANY_PORT, header_timeout_s=1.0)
+    with serving_in_thread(one_model("tiny", tmp_path), config) as where:
+        host, port = where.rest.split(":")
+        address = (host, int(port))
+        with socket.create_connection(address) as slow, socket.create_connection(address) as silent:
+            assert closes_within(slow, 10)
+            silent.settimeout(10)
+            assert silent.recv(1) == b""
+        with socket.create_connection(address) as kept:
+            kept.settimeout(10)
+            for _ in range(4):
+                time.sleep(0.4)
+                kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert kept.recv(1000).startswith(b"HTTP/1.1 200 ")
+            assert closes_within(kept, 10)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import semid_tf as sid
-from serving.versions import find_export, publish_export, versions
+from serving.versions import find_export, publish_export, versions, why_anew
 
 CONFIG = {"method": "unigram"}
 
@@ -99,3 +99,28 @@ def test_the_newest_export_of_the_same_parents_and_settings_is_found(
     publish_export(tmp_path, fill_with("c"), chain, {"method": "prefix"})
     assert find_export(tmp_path, chain, CONFIG) == newest
     assert find_export(tmp_path, [artifact("ranker", "r2"), *chain[1:]], CONFIG) is None
+
+
+def test_an_export_without_a_signature_of_today_is_made_anew_and_says_why(
+    tmp_path: Path, chain: list[sid.Artifact]
+) -> None:
+    today = {"method": "unigram", "signatures": {"rank_item_ids": 1, "rank_examples": 2}}
+    assert why_anew(tmp_path, chain, today) == ""
+    before: list[tuple[dict[str, Any], str]] = [
+        (CONFIG, "has no signatures.rank_item_ids"),
+        (today | {"signatures": {"rank_item_ids": 1}}, "has no signatures.rank_examples"),
+        (
+            today | {"signatures": {"rank_item_ids": 1, "rank_examples": 1}},
+            "has signatures.rank_examples 1, not 2",
+        ),
+        (today | {"method": "prefix"}, "has method prefix, not unigram"),
+    ]
+    for config, reason in before:
+        old = publish_export(tmp_path, fill_with("old"), chain, config)
+        assert find_export(tmp_path, chain, today) is None
+        assert why_anew(tmp_path, chain, today) == f"{old.path} {reason}"
+    new = publish_export(tmp_path, fill_with("new"), chain, today)
+    assert find_export(tmp_path, chain, today) == new
+    assert why_anew(tmp_path, chain, today) == ""
+    grown = [artifact("ranker", "r2", chain[1]), *chain[1:]]
+    assert why_anew(tmp_path, grown, today) == f"{new.path} has ranker r1, not r2"
