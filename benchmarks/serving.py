@@ -25,17 +25,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+import urllib3
 
 import semid_tf as sid
 from serving.client import Client
 from serving.export import FAST, export_ranker
 from serving.remote.errors import ServingError
+from serving.server.metrics import PATH
 from serving.warmup import WarmupExample
 
 NAME, SIGNATURE = "ranker", "rank_item_ids"
 _ITEMS, _DIM, _HISTORY = 20_000, 64, 50
 _CLIENTS = (1, 8, 32)
-_MB = 1 << 20
+_MB, _FIRST = 1 << 20, 1000
 Inputs = dict[str, np.ndarray]
 
 
@@ -50,6 +52,12 @@ class Server(NamedTuple):
         """Memory in use."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / _MB
+
+    def answered(self) -> int:
+        """Requests that it counts as done without an error."""
+        page = urllib3.request("GET", self.rest + PATH).data.decode()
+        found = re.search(rf'serving:request_count{{model_name="{NAME}",status="OK"}} (\S+)', page)
+        return int(float(found[1])) if found else 0
 
 
 def export_example(folder: Path) -> np.ndarray:
@@ -82,19 +90,18 @@ def serving(root: Path) -> Iterator[Server]:
     """`semid serve` in a process of its own."""
     code = "from semid_tf.cli import main; main()"
     command = [sys.executable, "-u", "-c", code, "serve", str(root), "--name", NAME]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--grpc-port", "0", "--rest-port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         encoding="utf-8",
-    )
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        grpc, rest = re.findall(r"[\d.]+:\d+", line)
-        yield Server(process, f"grpc://{grpc}", f"http://{rest}")
-    finally:
-        process.terminate()
-        process.wait()
+    ) as process:
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            grpc, rest = re.findall(r"[\d.]+:\d+", line)
+            yield Server(process, f"grpc://{grpc}", f"http://{rest}")
+        finally:
+            process.terminate()
 
 
 def drawn(ids: np.ndarray, candidates: int) -> Inputs:
@@ -173,14 +180,16 @@ def swap_under_load(root: Path, client: Client, inputs: Inputs) -> dict[str, int
     return {"swap_requests": asked[0], "swap_failed": len(failed)}
 
 
-def memory_growth_mb(server: Server, client: Client, inputs: Inputs, requests: int) -> float:
-    """Memory after so many requests less that after 1,000."""
-    for _ in range(1000):
+def memory_growth(server: Server, client: Client, inputs: Inputs, requests: int) -> dict[str, float]:
+    """Memory after so many requests less that after 1,000, and the requests as the server counts them."""
+    before = server.answered()
+    for _ in range(_FIRST):
         client.predict(NAME, inputs, SIGNATURE)
     start = server.resident_mb()
-    for _ in range(requests - 1000):
+    for _ in range(requests - _FIRST):
         client.predict(NAME, inputs, SIGNATURE)
-    return round(server.resident_mb() - start, 1)
+    growth = round(server.resident_mb() - start, 1)
+    return {"memory_requests": server.answered() - before, "memory_growth_mb": growth}
 
 
 def latencies(direct: Any, server: Server, inputs: Inputs, turns: int) -> dict[str, float]:
@@ -220,7 +229,7 @@ def measure(root: Path, turns: int, seconds: float, requests: int) -> dict[str, 
             seconds,
         )
         figures |= swap_under_load(root, client, small)
-        figures["memory_growth_mb"] = memory_growth_mb(server, client, drawn(ids, 10), requests)
+        figures |= memory_growth(server, client, drawn(ids, 10), requests)
     return figures
 
 
@@ -229,8 +238,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--turns", type=int, default=300, help="calls behind each median")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each throughput measurement")
-    parser.add_argument("--requests", type=int, default=100_000, help="for the memory figure")
+    parser.add_argument("--requests", type=int, default=100_000, help="for the memory figure; above 1,000")
     options = parser.parse_args()
+    if options.requests <= _FIRST:
+        parser.error(f"--requests must be above {_FIRST}, got {options.requests}.")
     with tempfile.TemporaryDirectory() as root:
         print(json.dumps(measure(Path(root), options.turns, options.seconds, options.requests)))
 

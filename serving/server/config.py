@@ -25,7 +25,7 @@ class ServerConfig:
         max_batch: most rows (first dimension) that run together; 1 = no batching.
         workers: batches that run at the same time.
         poll_s: seconds between looks for new versions.
-        header_timeout_s: within which an HTTP connection's next header must have come, whole; else it is closed.
+        header_timeout_s: within which a connection's next HTTP header must have come; else it is closed.
         body_timeout_s: within which an HTTP body must have come.
         drain_s: requests under way have so long to end when the server stops.
     """

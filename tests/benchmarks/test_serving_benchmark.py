@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from benchmarks.serving import drawn, in_turns, per_second, throughput
+from benchmarks.serving import (
+    NAME,
+    SIGNATURE,
+    drawn,
+    in_turns,
+    memory_growth,
+    per_second,
+    serving,
+    throughput,
+)
+from serving.client import Client
 
 
 def test_calls_are_timed_in_turns_and_the_first_tenth_is_left_out() -> None:
@@ -40,3 +52,23 @@ def test_one_user_of_fifty_and_his_candidates() -> None:
         "candidates": (1, 7),
     }
     assert set(inputs["candidates"].ravel()) <= set(ids)
+
+
+def test_memory_is_compared_over_as_many_requests_as_were_asked_for(tmp_path: Path) -> None:
+    """As the server process itself counts them, without those of before."""
+    ids = tf.TensorSpec((None, None), tf.string)
+
+    @tf.function(input_signature=[ids, ids])
+    def rank(history: tf.Tensor, candidates: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"scores": tf.cast(tf.strings.length(candidates) + tf.size(history), tf.float32)}
+
+    module = tf.Module()
+    module.rank = rank
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures={SIGNATURE: rank})
+    with serving(tmp_path) as server, Client(server.grpc, 60) as client:
+        inputs = drawn(np.array(["a", "bc"]), 3)
+        expected = np.char.str_len(inputs["candidates"]) + 50
+        assert client.predict(NAME, inputs, SIGNATURE)["scores"].tolist() == expected.tolist()
+        figures = memory_growth(server, client, inputs, 1200)
+    assert figures["memory_requests"] == 1200
+    assert -20 < figures["memory_growth_mb"] < 20
