@@ -67,7 +67,7 @@ class Setting:
 
 
 # Validation stands still for a dozen epochs before it rises again.
-_PAPER = Setting(training=sid.SequenceTraining(epochs=60, patience=20))
+_PAPER = Setting(training=sid.SequenceTraining(epochs=80, patience=20))
 _ID_ONLY = replace(_PAPER, semantic="", id_dim=64)
 _SOFTMAX = sid.SequenceTraining(epochs=16, learning_rate=3e-3, decay=True)
 _UNIFIED_SOFTMAX = replace(_PAPER, loss="full", training=_SOFTMAX)
