@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from semid_tf.quantizer.search import SearchLevel
 KIND = "quantizer"
 _BATCH = 4096
 _CANDIDATES = 64
+_PARTS = 4
 
 
 def quantizer_module(model: Quantizer, beam_width: int = 1) -> tf.Module:
@@ -42,7 +44,10 @@ def quantizer_module(model: Quantizer, beam_width: int = 1) -> tf.Module:
 
     @tf.function(input_signature=[embeddings])
     def encode(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"codes": model.quantizer.encode(model.latent(embedding), beam_width, levels)}
+        def codes(part: tf.Tensor) -> tf.Tensor:
+            return model.quantizer.encode(model.latent(part), beam_width, levels)
+
+        return {"codes": _in_parts(codes, embedding)}
 
     @tf.function(input_signature=[tf.TensorSpec((None, model.code_space.num_levels), tf.int32, "codes")])
     def decode(codes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -58,6 +63,12 @@ def quantizer_module(model: Quantizer, beam_width: int = 1) -> tf.Module:
     module.encode, module.decode, module.candidates = encode, decode, candidates
     module.tracked = [*model.weights, *(tensor for level in levels for tensor in level[:2])]
     return module
+
+
+def _in_parts(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    """function of rows in four parts: while one waits for a step of a single thread, others go on."""
+    size = -(-tf.shape(rows)[0] // _PARTS)
+    return tf.concat([function(rows[part * size : (part + 1) * size]) for part in range(_PARTS)], 0)
 
 
 def _constants(level: SearchLevel) -> SearchLevel:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from reference.residual_quantization import squared_distances
 
-from semid_tf.quantizer.distances import fold_codebook, nearest_codes
+from semid_tf.quantizer.distances import fold_codebook, highest, nearest_codes
 
 
 def found(residual: np.ndarray, codebook: np.ndarray) -> np.ndarray:
@@ -64,3 +64,10 @@ def test_equal_codewords_give_the_first(size: int) -> None:
 
 def test_no_items_have_no_codes() -> None:
     assert found(np.zeros((0, 3)), np.ones((4, 3))).shape == (0,)
+
+
+@pytest.mark.parametrize("size", [127, 128, 256, 1000, 2048])
+def test_the_first_of_many_equal_highest_scores(size: int) -> None:
+    scores = np.random.default_rng(0).integers(0, 3, (500, size)).astype(np.float32)
+    scores[0, :-1], scores[0, -1] = 0, 1
+    np.testing.assert_array_equal(highest(tf.constant(scores)), scores.argmax(axis=1))

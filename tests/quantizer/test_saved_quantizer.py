@@ -97,6 +97,13 @@ def test_no_items_have_no_codes(saved: sid.SavedQuantizer) -> None:
     assert saved.decode(np.zeros((0, 2), np.int32)).shape == (0, 5)
 
 
+@pytest.mark.parametrize("items", [1, 2, 3, 5, 7, 9])
+def test_parts_of_a_batch_keep_its_order(saved: sid.SavedQuantizer, items: int) -> None:
+    rows = np.random.default_rng(0).normal(size=(items, 5)).astype(np.float32)
+    one_by_one = np.concatenate([saved.encode(rows[i : i + 1]) for i in range(items)])
+    np.testing.assert_array_equal(saved.encode(rows), one_by_one)
+
+
 @pytest.mark.parametrize("kind", [np.float16, np.float64])
 def test_other_floats_are_taken(saved: sid.SavedQuantizer, kind: type) -> None:
     values = np.random.default_rng(0).integers(-4, 5, (9, 5)).astype(kind)
