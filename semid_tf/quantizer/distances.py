@@ -42,7 +42,7 @@ def nearest_codes(residual: tf.Tensor, folded: tf.Tensor) -> tf.Tensor:
 def highest(scores: tf.Tensor) -> tf.Tensor:
     """Place of the highest score of each row, float32 [n, k]: int32 [n]; ties go to the lowest index.
 
-    Longer rows are searched in blocks, first for the block: a maximum is vectorised, finding its place is not.
+    Longer rows are searched in blocks, first for the block: a maximum is vectorised, its place is not.
     """
     if not _in_blocks(scores.shape[1], _SIZE_IN_BLOCKS):
         return _first_highest(scores)

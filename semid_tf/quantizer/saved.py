@@ -19,7 +19,7 @@ from semid_tf.quantizer.search import SearchLevel
 KIND = "quantizer"
 _BATCH = 4096
 _CANDIDATES = 64
-_PARTS = 4
+_PARTS, _ROWS_OF_A_PART = 4, 256
 
 
 def quantizer_module(model: Quantizer, beam_width: int = 1) -> tf.Module:
@@ -66,9 +66,13 @@ def quantizer_module(model: Quantizer, beam_width: int = 1) -> tf.Module:
 
 
 def _in_parts(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
-    """function of rows in four parts: while one waits for a step of a single thread, others go on."""
+    """function of rows, many in four parts: while one waits for a step of a single thread, others go on."""
     size = -(-tf.shape(rows)[0] // _PARTS)
-    return tf.concat([function(rows[part * size : (part + 1) * size]) for part in range(_PARTS)], 0)
+
+    def parts() -> tf.Tensor:
+        return tf.concat([function(rows[part * size : (part + 1) * size]) for part in range(_PARTS)], 0)
+
+    return tf.cond(size < _ROWS_OF_A_PART, lambda: function(rows), parts)
 
 
 def _constants(level: SearchLevel) -> SearchLevel:
