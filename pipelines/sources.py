@@ -17,7 +17,8 @@ from apache_beam.pvalue import PBegin, PCollection
 
 from pipelines import arrow_coder  # noqa: F401 - registers the coder of pa.Table
 from pipelines.formats import format_of, read_whole
-from pipelines.schema import EMBEDDING, ITEM_ID, ROW, SOURCE, labels
+from pipelines.plain_pages import plain_vectors
+from pipelines.schema import EMBEDDING, ITEM_ID, ROW, SOURCE, labels, one_array, vectors
 
 BATCH_ROWS = 4096
 
@@ -74,14 +75,20 @@ class ReadItems(ReadRowGroups):
 
 @contextmanager
 def open_parquet(path: str) -> Iterator[pq.ParquetFile]:
-    """A Parquet file on any Beam file system; a local one is mapped by Arrow itself, at half the cost."""
+    """A Parquet file on any Beam file system."""
+    with _open_bytes(path) as file, pq.ParquetFile(file) as parquet:
+        yield parquet
+
+
+@contextmanager
+def _open_bytes(path: str) -> Iterator[pa.NativeFile]:
+    """A file on any Beam file system; a local one is mapped by Arrow itself, at half the cost."""
     if not FileSystems.get_scheme(path):
-        with pq.ParquetFile(path, memory_map=True) as parquet:
-            yield parquet
+        with pa.memory_map(path) as file:
+            yield file
         return
     with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-        with pq.ParquetFile(file) as parquet:
-            yield parquet
+        yield pa.PythonFile(file, "r")
 
 
 def _row_groups_of(file: FileMetadata) -> list[RowGroup]:
@@ -112,13 +119,36 @@ def read_row_group(group: RowGroup) -> Iterator[pa.Table]:
 
 def _batches(group: RowGroup) -> Iterator[pa.RecordBatch]:
     try:
-        with open_parquet(group.path) as parquet:
-            columns = [ITEM_ID, EMBEDDING]
-            yield from parquet.iter_batches(BATCH_ROWS, [group.index], columns, use_threads=False)
+        with _open_bytes(group.path) as file, pq.ParquetFile(file) as parquet:
+            done = 0
+            for batch in _plain_batches(parquet, file, group.index):
+                yield batch
+                done += batch.num_rows
+            if done < parquet.metadata.row_group(group.index).num_rows:
+                yield from _arrow_batches(parquet, group.index, done)
     except (pa.ArrowException, OSError) as error:
         raise OSError(
             f"{group.path}: row group {group.index} cannot be read ({error}); write it anew."
         ) from error
+
+
+def _plain_batches(parquet: pq.ParquetFile, file: pa.NativeFile, group: int) -> Iterator[pa.RecordBatch]:
+    """The first rows, as far as `plain_pages` reads them."""
+    item_ids, start = None, 0
+    for matrix in plain_vectors(parquet, file, group, EMBEDDING, BATCH_ROWS):
+        if item_ids is None:
+            item_ids = one_array(parquet.read_row_group(group, [ITEM_ID], use_threads=False)[ITEM_ID])
+        columns = {ITEM_ID: item_ids[start : start + len(matrix)], EMBEDDING: vectors(matrix)}
+        yield pa.record_batch(columns)
+        start += len(matrix)
+
+
+def _arrow_batches(parquet: pq.ParquetFile, group: int, skipped: int) -> Iterator[pa.RecordBatch]:
+    """The other rows."""
+    for batch in parquet.iter_batches(BATCH_ROWS, [group], [ITEM_ID, EMBEDDING], use_threads=False):
+        if skipped < batch.num_rows:
+            yield batch.slice(skipped)
+        skipped = max(0, skipped - batch.num_rows)
 
 
 def with_origin(batch: pa.RecordBatch, source: str, first_row: int) -> pa.Table:
