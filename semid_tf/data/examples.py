@@ -13,7 +13,7 @@ from semid_tf.config import DataConfig
 from semid_tf.data.histories import histories
 from semid_tf.data.negatives import draw_negatives
 from semid_tf.data.splits import split_time, time_windows
-from semid_tf.data.tables import Interactions, index_users, item_indices
+from semid_tf.data.tables import Interactions, index_users, known_items
 from semid_tf.errors import ArtifactError, DataError
 
 _PARTS = ("train", "validation", "test")
@@ -159,13 +159,7 @@ def ranking_examples(item_ids: np.ndarray, interactions: Interactions, config: D
 
 
 def _in_order(item_ids: np.ndarray, interactions: Interactions) -> _Events:
-    items = item_indices(item_ids, interactions.item_ids)
-    if not items.all():
-        row = int(np.argmin(items != 0))
-        raise DataError(
-            f"interaction {row} names item {interactions.item_ids[row]!r}, which is not in the item table; "
-            "drop such interactions with drop_unknown."
-        )
+    items = known_items(item_ids, interactions)
     times, positions, labels = interactions.timestamps, interactions.positions, interactions.labels
     order = np.lexsort((times,) if positions is None else (positions, times))
     return _Events(

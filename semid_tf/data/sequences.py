@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from semid_tf.data.tables import Interactions, index_users, item_indices
+from semid_tf.data.tables import Interactions, index_users, known_items
 from semid_tf.errors import DataError
 
 
@@ -77,13 +77,7 @@ def user_sequences(item_ids: np.ndarray, interactions: Interactions) -> Sequence
     Raises:
         DataError: an unknown item; an event with label 0.
     """
-    items = item_indices(item_ids, interactions.item_ids)
-    if not items.all():
-        row = int(np.argmin(items != 0))
-        raise DataError(
-            f"interaction {row} names item {interactions.item_ids[row]!r}, which is not in the item table; "
-            "drop such interactions with drop_unknown."
-        )
+    items = known_items(item_ids, interactions)
     if interactions.labels is not None and not interactions.labels.all():
         row = int(np.argmin(interactions.labels))
         raise DataError(f"interaction {row} has label 0; a sequence holds only what users chose, label 1.")

@@ -224,6 +224,22 @@ def item_indices(item_ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return rows.fill_null(-1).to_numpy().astype(np.int32) + np.int32(1)
 
 
+def known_items(item_ids: np.ndarray, interactions: Interactions) -> np.ndarray:
+    """The item_index of each interaction, int32 [n], each in [1, num_items]; see `item_indices`.
+
+    Raises:
+        DataError: an unknown item.
+    """
+    items = item_indices(item_ids, interactions.item_ids)
+    if not items.all():
+        row = int(np.argmin(items != 0))
+        raise DataError(
+            f"interaction {row} names item {interactions.item_ids[row]!r}, which is not in the item table; "
+            "drop such interactions with drop_unknown."
+        )
+    return items
+
+
 def index_users(interactions: Interactions) -> IndexedUsers:
     """Numbers the users in order of first appearance."""
     encoded = pa.array(interactions.user_ids, pa.large_string()).dictionary_encode()
