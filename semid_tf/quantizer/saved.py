@@ -44,6 +44,7 @@ def quantizer_module(model: Quantizer, beam_width: int = 1) -> tf.Module:
 
     @tf.function(input_signature=[embeddings])
     def encode(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
+        @tf.function(input_signature=[embeddings])  # one body in the file for all parts
         def codes(part: tf.Tensor) -> tf.Tensor:
             return model.quantizer.encode(model.latent(part), beam_width, levels)
 
