@@ -62,7 +62,7 @@ class CatalogueEmbedding(tf_keras.layers.Layer):
     def call(self, item_index: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         # Keras hands `training` on to the embedding, because it stands among the arguments here.
         distinct, place = tf.unique(tf.reshape(item_index, [-1]))
-        vectors = self.embedding(tf.gather(self.features, distinct))
+        vectors = self.embedding(tf.nn.embedding_lookup(self.features, distinct))
         vectors *= tf.cast(distinct > 0, vectors.dtype)[:, None]
         vectors = tf.reshape(
             tf.gather(vectors, place), tf.concat([tf.shape(item_index), [vectors.shape[-1]]], 0)

@@ -49,7 +49,7 @@ class PieceEmbedding(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, piece_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        rows = tf.gather(self.table, piece_ids)
+        rows = tf.nn.embedding_lookup(self.table, piece_ids)  # it knows sharded tables
         used = tf.cast(piece_ids > 0, rows.dtype)
         if training and self.l2:
             self.add_loss(self.l2 * tf.math.divide_no_nan(_squares(rows, used), tf.reduce_sum(used)))

@@ -13,6 +13,7 @@ from semid_tf.data import Examples, scoring_batches, training_batches
 from semid_tf.layers import CatalogueEmbedding
 from semid_tf.models import History, Ranker
 from semid_tf.progress import FiniteLoss, ProgressBar
+from semid_tf.training.parameter_servers import FiniteEpochs, batches_of_workers, on_parameter_servers
 
 _SCORING_BATCH = 2048
 
@@ -48,8 +49,13 @@ def train_ranker(
     train: Examples,
     config: RankerConfig,
     callbacks: Sequence[tf_keras.callbacks.Callback] = (),
+    optimizer: tf_keras.optimizers.Optimizer | None = None,
 ) -> Ranker:
     """Trains a ranker in place, from the weights that it has.
+
+    Under the scope of a `tf.distribute.ParameterServerStrategy`, the ranker made there too, tables are
+    sharded as its `variable_partitioner` says, and the workers share an epoch's steps. They take the steps
+    when they can, so that a result repeats with one worker only.
 
     Args:
         title: of the progress bar.
@@ -57,18 +63,25 @@ def train_ranker(
         train: the examples.
         config: epochs, batch size, learning rate and seed of this training.
         callbacks: called beside its own.
+        optimizer: such as `RowwiseAdagrad` for big tables; None = Adam, its rate falling as a cosine.
 
     Raises:
         DataError: an example cannot be used, see `Examples.check`.
         TrainingError: the loss is no longer finite.
     """
     train.check(ranker.item_embedding.num_items)
-    steps = -(-len(train.users) // config.batch_size) * config.epochs
-    rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-    ranker.compile(tf_keras.optimizers.Adam(rate))
-    batches = training_batches(train, config.batch_size, config.seed)
-    always = [FiniteLoss(), ProgressBar(title, config.epochs)]
-    ranker.fit(batches, epochs=config.epochs, verbose=0, callbacks=[*callbacks, *always])
+    steps = -(-len(train) // config.batch_size)
+    rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs)
+    ranker.compile(optimizer or tf_keras.optimizers.Adam(rate))
+
+    def batches(worker: int = 0) -> tf.data.Dataset:
+        return training_batches(train, config.batch_size, config.seed + worker)
+
+    if on_parameter_servers():
+        always, options = [FiniteEpochs()], {"x": batches_of_workers(batches), "steps_per_epoch": steps}
+    else:
+        always, options = [FiniteLoss(), ProgressBar(title, config.epochs)], {"x": batches()}
+    ranker.fit(**options, epochs=config.epochs, verbose=0, callbacks=[*callbacks, *always])
     return ranker
 
 

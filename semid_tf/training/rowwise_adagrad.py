@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-_TABLE = "table"
+_TABLE = re.compile(r"(.*/)?table(/part_\d+)?(:\d+)?")  # or a shard of one
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -35,25 +36,25 @@ class RowwiseAdagrad(tf_keras.optimizers.Adam):
     ) -> None:
         super().__init__(learning_rate, name=name, **kwargs | {"jit_compile": False})
         self.table_learning_rate, self.initial_accumulator = table_learning_rate, initial_accumulator
-        self._rows: dict[Any, tf.Variable] = {}
+        self._rows: list[tf.Variable] = []
 
     def build(self, var_list: list[tf.Variable]) -> None:
         tables = [variable for variable in var_list if _is_table(variable)]
         super().build([variable for variable in var_list if not _is_table(variable)])
-        start = tf_keras.initializers.Constant(self.initial_accumulator)
         for table in tables:
-            self._index_dict[self._var_key(table)] = -1  # known to the optimizer, without moments
-            if table.ref() not in self._rows:
-                rows = self.add_variable((table.shape[0],), initializer=start, name="rows")
-                self._rows[table.ref()] = rows
+            if self._var_key(table) not in self._index_dict:
+                start = tf.fill(table.shape[:1], tf.cast(self.initial_accumulator, table.dtype))
+                self._rows.append(self.add_variable_from_reference(table, "rows", initial_value=start))
+                self._index_dict[self._var_key(table)] = -len(self._rows)  # below 0: a table, without moments
 
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
-        if variable.ref() not in self._rows:
+        place = self._index_dict[self._var_key(variable)]
+        if place >= 0:
             super().update_step(gradient, variable)
             return
         if not isinstance(gradient, tf.IndexedSlices):
             gradient = tf.IndexedSlices(gradient, tf.range(tf.shape(variable)[0]))
-        rows, values, indices = self._rows[variable.ref()], gradient.values, gradient.indices
+        rows, values, indices = self._rows[-place - 1], gradient.values, gradient.indices
         rows.scatter_add(tf.IndexedSlices(tf.reduce_mean(tf.square(values), axis=1), indices))
         scale = tf.math.rsqrt(tf.gather(rows, indices) + self.epsilon)
         step = self.table_learning_rate * scale[:, None] * values
@@ -67,4 +68,4 @@ class RowwiseAdagrad(tf_keras.optimizers.Adam):
 
 
 def _is_table(variable: tf.Variable) -> bool:
-    return variable.name.split("/")[-1].split(":")[0] == _TABLE
+    return _TABLE.fullmatch(variable.name) is not None

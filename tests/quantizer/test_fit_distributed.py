@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
+from free_ports import free_port
 from separate_fits import finish, start
 
 import semid_tf as sid
@@ -47,13 +47,6 @@ def assert_like(found: dict[str, np.ndarray], alone: dict[str, np.ndarray]) -> N
     assert found["revived"] == alone["revived"] > 0
     for name, value in found.items():
         np.testing.assert_allclose(value, alone[name], rtol=1e-3, atol=1e-4, err_msg=name)
-
-
-def free_port() -> int:
-    """A port of this machine."""
-    with socket.socket() as listening:
-        listening.bind(("localhost", 0))
-        return listening.getsockname()[1]
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -63,3 +65,21 @@ def test_a_ranker_learns_with_it() -> None:
     batches = tf.data.Dataset.from_tensors((inputs, labels, np.ones_like(labels)))
     losses = ranker.fit(batches.repeat(30), epochs=2, verbose=0, steps_per_epoch=15).history["loss"]
     assert losses[-1] < 0.7 * np.log(2)
+
+
+def test_a_checkpoint_holds_the_accumulators(tmp_path: Path) -> None:
+    first, second, third = gradients(True)
+
+    def steps(optimizer: sid.RowwiseAdagrad, table: tf.Variable, *taken: tf.IndexedSlices) -> tf.Variable:
+        for gradient in taken:
+            optimizer.apply_gradients([(gradient, table)])
+        return table
+
+    unbroken = steps(sid.RowwiseAdagrad(), tf.Variable(START, name="table"), first, second, third)
+    optimizer, table = sid.RowwiseAdagrad(), tf.Variable(START, name="table")
+    steps(optimizer, table, first, second)
+    path = tf.train.Checkpoint(optimizer=optimizer, table=table).write(str(tmp_path / "after_two"))
+    optimizer, table = sid.RowwiseAdagrad(), tf.Variable(START, name="table")
+    optimizer.build([table])
+    tf.train.Checkpoint(optimizer=optimizer, table=table).read(path).assert_consumed()
+    np.testing.assert_array_equal(steps(optimizer, table, third), unbroken)
