@@ -1,4 +1,4 @@
-"""A ranker trained in a process of its own: `sharded_process.py OUTPUT WORKERS BATCH_SIZE OPTIMIZER`.
+"""A ranker trained in a process of its own: `sharded_process.py OUTPUT WORKERS BATCH_SIZE HOW`; HOW as below.
 
 With 0 workers there is no cluster. Else workers and two parameter servers are servers of this process, which
 speak gRPC with each other.
@@ -63,14 +63,25 @@ def new_ranker() -> sid.Ranker:
     return ranker
 
 
+def fit_from_shards(ranker: sid.Ranker, data: sid.Examples, folder: Path, batch_size: int) -> None:
+    """Trains on TFRecord shards, which each worker reads itself."""
+    sid.write_examples(data, folder, 3)
+    ranker.compile(tf_keras.optimizers.Adam(CONFIG.learning_rate))
+    batches = sid.batches_of_workers(lambda worker: sid.example_batches(folder, batch_size, 5, seed=worker))
+    ranker.fit(batches, epochs=CONFIG.epochs, steps_per_epoch=len(data) // batch_size, verbose=0)
+
+
 def main(output: Path, workers: int, batch_size: int, optimizer: str) -> None:
     """Trains, and saves scores, the table and where it lies."""
     strategy = parameter_servers(workers) if workers else None
     data, config = examples(), dataclasses.replace(CONFIG, batch_size=batch_size)
     with strategy.scope() if strategy else nullcontext():
-        ranker = sid.train_ranker(
-            "sharded", new_ranker(), data, config, optimizer=tf_keras.optimizers.get(optimizer)
-        )
+        ranker = new_ranker()
+        if optimizer == "from shards":
+            fit_from_shards(ranker, data, output.parent, batch_size)
+        else:
+            chosen = tf_keras.optimizers.get(optimizer)
+            sid.train_ranker("sharded", ranker, data, config, optimizer=chosen)
     table = ranker.item_embedding.embedding.table
     devices = [shard.device for shard in getattr(table, "variables", [table])]
     inputs = {"history": tf.constant(data.history), "candidates": tf.constant(data.candidates)}

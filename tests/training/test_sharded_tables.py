@@ -38,6 +38,7 @@ def test_one_worker_and_two_servers_train_as_one_process(optimizer: str, tmp_pat
 
 
 @pytest.mark.slow
-def test_two_workers_learn_at_the_same_time(tmp_path: Path) -> None:
-    scores = trained(tmp_path, 2, 64, "Adam")["scores"]
+@pytest.mark.parametrize("how", ["Adam", "from shards"])
+def test_two_workers_learn_at_the_same_time(how: str, tmp_path: Path) -> None:
+    scores = trained(tmp_path, 2, 64, how)["scores"]
     assert np.mean(scores[:, 0] > scores[:, 1]) > 0.95
