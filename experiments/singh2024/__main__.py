@@ -15,6 +15,7 @@ from typing import Any
 import semid_tf as sid
 from experiments.singh2024.plots import plot_all
 from experiments.singh2024.report import markdown
+from experiments.singh2024.run_log import RunLog
 from experiments.singh2024.runs import Figures, Runner
 from experiments.singh2024.settings import Run, Settings, all_runs
 from experiments.singh2024.summary import BASELINE, summarize
@@ -51,11 +52,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def run(settings: Settings, folder: Path, arguments: list[str]) -> dict[str, Any]:
-    """Carries out all runs and writes `report.md`, plots and `result.json` into the folder."""
+    """Carries out all runs and writes `report.md`, plots and `result.json` into the folder.
+
+    An experiment that was stopped goes on with the runs that are missing.
+    """
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     world = prepare(settings)
-    done = _carry_out(all_runs(settings), Runner(world, settings), folder / "runs.jsonl")
+    log = RunLog(folder / "runs.jsonl", world, settings)
+    done = _carry_out(all_runs(settings), Runner(world, settings), log)
     result = summarize(done, settings) | {
         "world": world.figures,
         "seconds": round(time.perf_counter() - started, 1),
@@ -69,17 +74,14 @@ def run(settings: Settings, folder: Path, arguments: list[str]) -> dict[str, Any
     return result
 
 
-def _carry_out(runs: list[Run], runner: Runner, log: Path) -> dict[Run, Figures]:
-    """One line of news and of the log for each run, as soon as it is done."""
-    done: dict[Run, Figures] = {}
-    with log.open("w", encoding="utf-8") as lines:
-        for number, each in enumerate(runs, start=1):
-            done[each] = figures = runner.figures(each)
-            lines.write(json.dumps({"run": vars(each)} | figures) + "\n")
-            lines.flush()
-            auc, cold = figures["auc"], figures["auc_cold"]
-            print(f"{number}/{len(runs)} {each}: AUC {auc}, cold {cold}", file=sys.stderr, flush=True)
-    return done
+def _carry_out(runs: list[Run], runner: Runner, log: RunLog) -> dict[Run, Figures]:
+    """One line of news and of the log for each run; those that the log has are not run again."""
+    for number, each in enumerate(runs, start=1):
+        if each not in log.done:
+            log.add(each, runner.figures(each))
+        auc, cold = log.done[each]["auc"], log.done[each]["auc_cold"]
+        print(f"{number}/{len(runs)} {each}: AUC {auc}, cold {cold}", file=sys.stderr, flush=True)
+    return {each: log.done[each] for each in runs}
 
 
 def _command(arguments: list[str]) -> str:

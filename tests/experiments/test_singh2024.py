@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def done(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     """The result and the folder of an experiment that is small in everything."""
-    settings = Settings(
+    folder = tmp_path_factory.mktemp("result")
+    return run(small(files), folder, ["--quick"]), folder
+
+
+def small(files: dict[str, str]) -> Settings:
+    """An experiment that is small in everything."""
+    return Settings(
         **files,
         methods=METHODS,
         table_rows=(40,),
@@ -40,8 +47,6 @@ def done(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tup
         ranker=sid.RankerConfig(dim=8, hidden_dims=(8,), epochs=1, batch_size=1024),
         evaluation=sid.EvaluationConfig(bootstrap_samples=10),
     )
-    folder = tmp_path_factory.mktemp("result")
-    return run(settings, folder, ["--quick"]), folder
 
 
 def test_every_method_has_every_table_size(done: tuple[dict[str, Any], Path]) -> None:
@@ -60,7 +65,7 @@ def test_every_method_has_every_table_size(done: tuple[dict[str, Any], Path]) ->
 
 def test_figures_are_those_of_the_runs(done: tuple[dict[str, Any], Path]) -> None:
     result, folder = done
-    lines = [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()[1:]]
     assert len(lines) == 2 * 3 + 2
     by_run = {tuple(line["run"].values()): line for line in lines}
     one, base = by_run["sentencepiece", 40, 3, False, "all"], by_run["random_hash", 40, 3, False, "all"]
@@ -79,6 +84,29 @@ def test_what_is_written(done: tuple[dict[str, Any], Path]) -> None:
     for name in ("gain", "deciles", "lookups"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert len(result["world"]["prefix_cosines"]) == len(result["world"]["prefix_stability"]) == 2
+
+
+def test_a_stopped_experiment_goes_on_where_it_was(
+    files: dict[str, str], done: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    lines = (done[1] / "runs.jsonl").read_text().splitlines(keepends=True)
+    marked = [line.replace('"parameters"', '"marked": 1, "parameters"') for line in lines]
+    (tmp_path / "runs.jsonl").write_text("".join(marked[:3]) + marked[3][:50])  # killed while it wrote
+    result = run(small(files), tmp_path, [])
+    for name, found in result["methods"].items():
+        for rows, cell in found["rows"].items():
+            assert cell["auc"] == done[0]["methods"][name]["rows"][rows]["auc"]
+    after = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()[1:]]
+    assert [line.get("marked") for line in after] == [1, 1] + [None] * 6
+
+
+def test_runs_of_other_settings_are_no_part_of_it(
+    files: dict[str, str], done: tuple[dict[str, Any], Path]
+) -> None:
+    before = (done[1] / "runs.jsonl").read_text()
+    with pytest.raises(sid.ArtifactError, match=r"runs\.jsonl holds runs of other data, codes or settings"):
+        run(dataclasses.replace(small(files), max_train_positives=50), done[1], [])
+    assert (done[1] / "runs.jsonl").read_text() == before
 
 
 def test_the_plan_holds_all_methods_sizes_seeds_and_histories() -> None:
