@@ -28,15 +28,22 @@ def partition(table: pa.Table, num_shards: int, column: str = ITEM_ID) -> Iterat
 
 def shards_of(table: pa.Table, num_shards: int, column: str = ITEM_ID) -> np.ndarray:
     """The shard of each row, by a hash of the text in a column: uint64 [n], each in [0, num_shards)."""
-    hashes = hash_texts(one_array(table.column(column)))
+    return shards_of_hashes(hash_texts(one_array(table.column(column))), num_shards)
+
+
+def shards_of_hashes(hashes: np.ndarray, num_shards: int) -> np.ndarray:
+    """The same of what `hash_texts` gives."""
     # The upper half: the low bits of FNV-1a mix poorly.
     return (hashes >> np.uint64(32)) % np.uint64(num_shards)
 
 
 def divide(table: pa.Table, shards: np.ndarray, num_shards: int) -> Iterator[Shard]:
-    """The rows of a table by their shard, in their order; empty shards are left out."""
-    if num_shards == 1 and len(table):
-        yield 0, table
+    """The rows of a table by their shard, in their order; shards without rows are left out.
+
+    A table without rows goes to every shard, so that there is something of each.
+    """
+    if num_shards == 1 or not len(table):
+        yield from ((shard, table) for shard in range(num_shards))
         return
     order = np.argsort(shards, kind="stable")
     ends = np.cumsum(np.bincount(shards.astype(np.int64), minlength=num_shards))
@@ -84,36 +91,37 @@ def _first(ordered: pa.Table) -> np.ndarray:
 
 
 class KeepFirst(beam.PTransform):
-    """Tables of rows with an origin -> (shard, its table), a row an item; duplicates leave by their own door.
-
-    Every shard comes out, if need be empty. The result does not depend on the order of arrival.
-
-    Args:
-        schema: of the rows.
-        num_shards: of the result; a shard must fit into a worker's memory.
-    """
+    """(shard, its table) -> the same with one row an item; duplicates leave by their own door."""
 
     KEPT, DUPLICATES = "kept", "duplicates"
 
-    def __init__(self, schema: pa.Schema, num_shards: int) -> None:
-        super().__init__()
-        self._schema = schema
-        self._num_shards = num_shards
+    def expand(self, shards: PCollection[Shard]) -> DoOutputsTuple:
+        doors = beam.FlatMap(doors_of).with_output_types(Shard, duplicates=pa.Table)
+        return shards | "KeepFirst" >> doors.with_outputs(self.DUPLICATES, main=self.KEPT)
 
-    def expand(self, tables: PCollection[pa.Table]) -> DoOutputsTuple:
-        return (
-            tables
-            | "Partition" >> beam.FlatMap(partition, self._num_shards).with_output_types(Shard)
-            | "GroupByShard" >> GroupShards(self._schema, self._num_shards)
-            | "KeepFirst"
-            >> beam.FlatMap(_doors)
-            .with_output_types(Shard, duplicates=pa.Table)
-            .with_outputs(self.DUPLICATES, main=self.KEPT)
-        )
+
+def doors_of(element: Shard) -> Iterator[Shard | TaggedOutput]:
+    """What stays of a shard, and what is left over, rejected."""
+    shard, table = element
+    kept, duplicates = keep_first(table)
+    yield shard, kept
+    if len(duplicates):
+        rejected = reject(duplicates, DUPLICATE_ITEM_ID)
+        count_rejected(rejected)
+        yield TaggedOutput(KeepFirst.DUPLICATES, rejected)
+
+
+class GroupParts(beam.PTransform):
+    """(shard, table) -> (shard, one table); the result does not depend on the order of arrival once it is
+    sorted. A shard must fit into a worker's memory."""
+
+    def expand(self, tables: PCollection[Shard]) -> PCollection[Shard]:
+        grouped = tables | "GroupByKey" >> beam.GroupByKey()
+        return grouped | "Concat" >> beam.MapTuple(_concat).with_output_types(Shard)
 
 
 class GroupShards(beam.PTransform):
-    """(shard, table) -> (shard, one table), also for shards that no row fell into."""
+    """The same, also for shards that nothing fell into. All tables are coded once more on the way."""
 
     def __init__(self, schema: pa.Schema, num_shards: int) -> None:
         super().__init__()
@@ -121,23 +129,8 @@ class GroupShards(beam.PTransform):
 
     def expand(self, tables: PCollection[Shard]) -> PCollection[Shard]:
         every = tables.pipeline | "EveryShard" >> beam.Create(self._empty).with_output_types(Shard)
-        return (
-            (tables, every)
-            | "Flatten" >> beam.Flatten()
-            | "GroupByKey" >> beam.GroupByKey()
-            | "Concat" >> beam.MapTuple(_concat).with_output_types(Shard)
-        )
+        return (tables, every) | "Flatten" >> beam.Flatten() | GroupParts()
 
 
 def _concat(shard: int, tables: Iterable[pa.Table]) -> Shard:
     return shard, pa.concat_tables(tables)
-
-
-def _doors(shard: Shard) -> Iterator[Shard | TaggedOutput]:
-    number, table = shard
-    kept, duplicates = keep_first(table)
-    yield number, kept
-    if len(duplicates):
-        rejected = reject(duplicates, DUPLICATE_ITEM_ID)
-        count_rejected(rejected)
-        yield TaggedOutput(KeepFirst.DUPLICATES, rejected)

@@ -69,6 +69,11 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
         self._encoded_at = encoded_at
 
     @property
+    def fingerprint(self) -> str:
+        """Of the quantizer."""
+        return self._fingerprint
+
+    @property
     def schema(self) -> pa.Schema:
         """Of the tables that come out."""
         return encoded_schema(self._space.num_levels)
@@ -99,21 +104,11 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
         """One table of `schema.encoded_schema`, row for row, with the fingerprint of its model."""
         codes = self._codes(matrix(batch.column(EMBEDDING)), model.module)
         encoded_at = self._encoded_at or datetime.now(UTC)
-        return [self._encoded(batch, codes, model.fingerprint, encoded_at)]
-
-    def unchanged(self, items: pa.Table) -> pa.Table:
-        """The same of items whose codes are known; they and `encoded_at` are still to be filled in."""
-        nothing = np.zeros((len(items), self._space.num_levels), np.int32)
-        return self._encoded(items, nothing, self._fingerprint, None)
-
-    def _encoded(
-        self, items: pa.Table, codes: np.ndarray, fingerprint: str, encoded_at: datetime | None
-    ) -> pa.Table:
-        quantizer = labels(fingerprint, len(items))
-        times = pa.repeat(pa.scalar(encoded_at, TIME), len(items))
-        origin = [items.column(name) for name in (CONTENT, SOURCE, ROW)]
-        columns = [items.column(ITEM_ID), vectors(codes), quantizer, times, *origin]
-        return pa.table(columns, schema=self.schema)
+        quantizer = labels(model.fingerprint, len(batch))
+        times = pa.repeat(pa.scalar(encoded_at, TIME), len(batch))
+        origin = [batch.column(name) for name in (CONTENT, SOURCE, ROW)]
+        columns = [batch.column(ITEM_ID), vectors(codes), quantizer, times, *origin]
+        return [pa.table(columns, schema=self.schema)]
 
     def _codes(self, embeddings: np.ndarray, module: Any) -> np.ndarray:
         codes = module.signatures["encode"](embedding=as_tensor(embeddings))["codes"].numpy()

@@ -1,18 +1,20 @@
 """What an earlier run encoded: items that are still the same keep their codes and are not encoded again.
 
 An item is unchanged if its content hash is among those of the earlier run (8 bytes an item, once a process).
-Its codes come with the shard that it falls into; there the hashes are compared item by item.
+Of such an item only hashes travel (`schema.UNCHANGED`). Its row of the earlier run comes with the shard that
+it falls into; there the hashes are compared item by item.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
@@ -21,16 +23,20 @@ from apache_beam.utils.windowed_value import WindowedValue
 import semid_tf as sid
 from pipelines.codes_files import KIND, paths_of, read_rows, rows_of
 from pipelines.counting import count_items
-from pipelines.duplicates import Shard
+from pipelines.duplicates import KeepFirst, Shard, divide, doors_of, partition, shards_of_hashes
 from pipelines.encoding import QuantizerHandler
+from pipelines.hashing import hash_texts
 from pipelines.publishing import open_output
 from pipelines.schema import (
     CODES,
     CONTENT,
-    EMBEDDING,
     ENCODED_AT,
+    ITEM_HASH,
     ITEM_ID,
-    matrix,
+    ROW,
+    SOURCE,
+    UNCHANGED,
+    labels,
     one_array,
     vectors,
 )
@@ -77,22 +83,40 @@ class _Contents:
         return inside
 
 
-class SplitUnchanged(beam.PTransform):
-    """Valid items -> `changed` (as they are) and `unchanged` (`schema.encoded_schema`, to be filled in)."""
+class EncodeChanged(beam.PTransform):
+    """Valid items, a table without rows among them -> the doors of `KeepFirst`, each shard a table of
+    `schema.encoded_schema`. Only changed items are encoded, the others are carried over.
 
-    def __init__(self, previous: Previous, handler: QuantizerHandler) -> None:
+    A shard reads the parts of the earlier run that its items can be in: one, where both have equally many.
+    """
+
+    def __init__(self, previous: Previous, handler: QuantizerHandler, num_shards: int) -> None:
         super().__init__()
-        self._split = _SplitUnchanged(previous, handler)
+        self._previous, self._handler, self._num_shards = previous, handler, num_shards
 
     def expand(self, items: PCollection[pa.Table]) -> DoOutputsTuple:
-        doors = beam.ParDo(self._split).with_output_types(pa.Table, unchanged=pa.Table)
-        return items | "Compare" >> doors.with_outputs("unchanged", main="changed")
+        compare = beam.ParDo(_SplitUnchanged(self._previous, self._num_shards))
+        compare = compare.with_output_types(pa.Table, unchanged=Shard)
+        known = items | "Compare" >> compare.with_outputs("unchanged", main="changed")
+        encoded = (
+            known.changed
+            | "RunInference" >> RunInference(self._handler).with_output_types(pa.Table)
+            | "Partition" >> beam.FlatMap(partition, self._num_shards).with_output_types(Shard)
+        )
+        carry = _CarryOver(self._previous, self._handler, self._num_shards)
+        doors = beam.FlatMapTuple(carry.doors_of).with_output_types(Shard, duplicates=pa.Table)
+        return (
+            (encoded, known.unchanged)
+            | "Flatten" >> beam.Flatten()
+            | "GroupByShard" >> beam.GroupByKey()
+            | "CarryOver" >> doors.with_outputs(KeepFirst.DUPLICATES, main=KeepFirst.KEPT)
+        )
 
 
 class _SplitUnchanged(beam.DoFn):
-    def __init__(self, previous: Previous, handler: QuantizerHandler) -> None:
+    def __init__(self, previous: Previous, num_shards: int) -> None:
         super().__init__()
-        self._previous, self._handler, self._shared = previous, handler, Shared()
+        self._previous, self._num_shards, self._shared = previous, num_shards, Shared()
 
     def setup(self) -> None:
         self._contents = self._shared.acquire(lambda: _Contents(self._previous.paths))
@@ -102,10 +126,9 @@ class _SplitUnchanged(beam.DoFn):
 
     def process(self, items: pa.Table) -> Iterator[pa.Table | TaggedOutput]:
         known = self._contents.hold(items.column(CONTENT).to_numpy())
-        if known.any():
-            # Embeddings of unchanged items are not wanted any more; filtering them would copy them.
-            rows = items.drop_columns(EMBEDDING).filter(pa.array(known))
-            yield TaggedOutput("unchanged", self._handler.unchanged(rows))
+        if known.any() or not len(items):
+            for shard in _keys_by_shard(items, known, self._num_shards):
+                yield TaggedOutput("unchanged", shard)
         # A model is slow on the few changed items of one table: they are gathered.
         self._changed.append(items.take(pa.array(np.flatnonzero(~known))))
         if sum(map(len, self._changed)) >= BATCH_ROWS:
@@ -122,55 +145,89 @@ class _SplitUnchanged(beam.DoFn):
         return changed
 
 
-class CarryOver(beam.PTransform):
-    """(shard, table of `schema.encoded_schema`) -> the same with the codes of unchanged items filled in.
-
-    A shard reads the parts of the earlier run that its items can be in: one, where both have equally many.
-    """
-
-    def __init__(self, previous: Previous, num_shards: int) -> None:
-        super().__init__()
-        self._previous = previous
-        self._num_shards = num_shards
-
-    def expand(self, shards: PCollection[Shard]) -> PCollection[Shard]:
-        carry = beam.Map(carry_over, self._previous, self._num_shards)
-        return shards | "FillIn" >> carry.with_output_types(Shard)
+def _keys_by_shard(items: pa.Table, kept: np.ndarray, num_shards: int) -> Iterator[Shard]:
+    """Some of the items as `schema.UNCHANGED`."""
+    hashes = hash_texts(one_array(items.column(ITEM_ID)))
+    columns = [pa.array(hashes), *(items.column(name) for name in (CONTENT, SOURCE, ROW))]
+    keys = pa.table(columns, schema=UNCHANGED)
+    if not kept.all():
+        keys, hashes = keys.filter(pa.array(kept)), hashes[kept]
+    return divide(keys, shards_of_hashes(hashes, num_shards), num_shards)
 
 
-def carry_over(element: Shard, previous: Previous, num_shards: int) -> Shard:
-    """One shard of `CarryOver`."""
-    shard, now = element
-    return shard, fill_in(now, pa.concat_tables(rows_of(previous.paths, shard, num_shards, _COLUMNS)))
+class _CarryOver:
+    """Puts shards together from encoded items and the rows that unchanged ones have in the earlier run."""
+
+    def __init__(self, previous: Previous, handler: QuantizerHandler, num_shards: int) -> None:
+        self._previous, self._num_shards = previous, num_shards
+        self._fingerprint, self._schema = handler.fingerprint, handler.schema
+
+    def doors_of(self, shard: int, tables: Iterable[pa.Table]) -> Iterator[Shard | TaggedOutput]:
+        """As `duplicates.doors_of`."""
+        parts: dict[bool, list[pa.Table]] = {
+            True: [UNCHANGED.empty_table()],
+            False: [self._schema.empty_table()],
+        }
+        for table in tables:
+            parts[ITEM_HASH in table.column_names].append(table)
+        before = pa.concat_tables(rows_of(self._previous.paths, shard, self._num_shards, _COLUMNS))
+        hashes = hash_texts(one_array(before.column(ITEM_ID)))
+        keys, encoded = pa.concat_tables(parts[True]), pa.concat_tables(parts[False])
+        carried = carried_rows(keys, before, hashes, self._fingerprint, self._schema)
+        for door in doors_of((shard, pa.concat_tables([carried, encoded]))):
+            if not isinstance(door, TaggedOutput):
+                _count(door[1], encoded, hashes)
+            yield door
 
 
-def fill_in(now: pa.Table, before: pa.Table) -> pa.Table:
-    """Gives the unchanged items of `now` (`encoded_at` is null) their codes and times of `before`.
+def carried_rows(
+    keys: pa.Table, before: pa.Table, hashes: np.ndarray, fingerprint: str, schema: pa.Schema
+) -> pa.Table:
+    """Unchanged items with what they had in the earlier run.
+
+    Args:
+        keys: `schema.UNCHANGED`.
+        before: `item_id`, `codes`, `encoded_at` and `content` of the earlier run.
+        hashes: uint64 [len(before)], of its item_ids.
+        fingerprint: of the quantizer.
+        schema: of the result, `schema.encoded_schema`.
+
+    Returns:
+        The items, row for row.
 
     Raises:
         RuntimeError: an item that was taken for unchanged is another one; this fails the job.
     """
-    rows = pc.index_in(now.column(ITEM_ID), one_array(before.column(ITEM_ID)))
-    carried = np.asarray(now.column(ENCODED_AT).is_null())
-    _count(rows, carried, len(before))
-    if not carried.any():
-        return now
-    old = before.take(rows.filter(pa.array(carried)))
-    if not old.column(CONTENT).equals(now.column(CONTENT).filter(pa.array(carried))):
-        raise RuntimeError("an item has the content hash of another one; run without the previous output.")
-    codes = matrix(now.column(CODES)).copy()
-    codes[carried] = one_array(old.column(CODES)).flatten().to_numpy().reshape(-1, codes.shape[1])
-    times = pc.replace_with_mask(
-        one_array(now.column(ENCODED_AT)),
-        pa.array(carried),
-        one_array(old.column(ENCODED_AT)).cast(now.schema.field(ENCODED_AT).type),
-    )
-    filled = {CODES: vectors(codes), ENCODED_AT: times}
-    columns = [filled.get(name, now.column(name)) for name in now.column_names]
-    return pa.table(columns, schema=now.schema)
+    rows = _rows_before(keys, before, hashes)
+    numbers = one_array(before.column(CODES)).flatten().to_numpy()
+    codes = numbers.reshape(-1, schema.field(CODES).type.list_size)[rows]
+    item_ids, times = (before.column(name).take(pa.array(rows)) for name in (ITEM_ID, ENCODED_AT))
+    made = [labels(fingerprint, len(keys)), times, keys.column(CONTENT)]
+    return pa.table([item_ids, vectors(codes), *made, keys.column(SOURCE), keys.column(ROW)], schema=schema)
 
 
-def _count(rows: pa.ChunkedArray, carried: np.ndarray, before: int) -> None:
-    known = len(rows) - rows.null_count
-    count_items("changed", known - int(carried.sum()))
-    count_items("deleted", before - known)
+def _rows_before(keys: pa.Table, before: pa.Table, hashes: np.ndarray) -> np.ndarray:
+    """int64 [len(keys)], the row of each."""
+    item, content = (keys.column(name).to_numpy() for name in (ITEM_HASH, CONTENT))
+    contents = before.column(CONTENT).to_numpy()
+    found = pc.index_in(pa.array(item), pa.array(hashes))
+    rows = np.asarray(found.fill_null(0)).astype(np.int64)
+    wrong = np.asarray(found.is_null())
+    wrong[~wrong] = contents[rows[~wrong]] != content[~wrong]
+    for place in np.flatnonzero(wrong):  # two item_ids with one hash, or a content hash with two items
+        same = np.flatnonzero((hashes == item[place]) & (contents == content[place]))
+        if not len(same):
+            raise RuntimeError(
+                "an item has the content hash of another one; run without the previous output."
+            )
+        rows[place] = same[0]
+    return rows
+
+
+def _count(kept: pa.Table, encoded: pa.Table, before: np.ndarray) -> None:
+    """Counts items that are there as before or changed, and those that are gone."""
+    times = one_array(encoded.column(ENCODED_AT)).unique()
+    anew = kept.filter(pc.is_in(kept.column(ENCODED_AT), times))
+    changed = int(np.isin(hash_texts(one_array(anew.column(ITEM_ID))), before).sum())
+    count_items("changed", changed)
+    count_items("deleted", len(before) - (len(kept) - len(anew)) - changed)

@@ -15,6 +15,7 @@ PIECE_IDS = "piece_ids"
 QUANTIZER = "quantizer"
 ENCODED_AT = "encoded_at"
 CONTENT = "content"
+ITEM_HASH = "item_hash"
 REASON = "reason"
 SOURCE = "source"
 ROW = "row"
@@ -29,6 +30,8 @@ _ORIGIN = [(SOURCE, LABEL), (ROW, pa.int64())]
 REJECTED = pa.schema([(ITEM_ID, pa.string()), (REASON, LABEL), *_ORIGIN])
 
 _TEXT = pa.string()
+#: Items that are still the same: what finds their rows in the earlier run.
+UNCHANGED = pa.schema([(ITEM_HASH, pa.uint64()), (CONTENT, pa.int64()), *_ORIGIN])
 REJECTED_FILE = pa.schema([(ITEM_ID, _TEXT), (REASON, _TEXT), (SOURCE, _TEXT), (ROW, pa.int64())])
 CODES_FILE = pa.schema(
     [
@@ -49,10 +52,7 @@ def valid_schema(embedding_dim: int) -> pa.Schema:
 
 
 def encoded_schema(num_levels: int) -> pa.Schema:
-    """Encoded items, with the fingerprint of the quantizer that made their codes, and when.
-
-    Where `encoded_at` is null, the item is unchanged and its codes are not filled in yet.
-    """
+    """Encoded items, with the fingerprint of the quantizer that made their codes, and when."""
     codes = (CODES, pa.list_(pa.int32(), num_levels))
     made = [(QUANTIZER, LABEL), (ENCODED_AT, TIME), (CONTENT, pa.int64())]
     return pa.schema([(ITEM_ID, pa.string()), codes, *made, *_ORIGIN])

@@ -38,6 +38,10 @@ class RowGroup:
     first_row: int
 
 
+_NO_ROWS = RowGroup("", 0, 0)
+_NO_IDS, _NO_EMBEDDINGS = pa.array([], pa.string()), pa.array([], pa.list_(pa.float32()))
+
+
 class ReadRowGroups(beam.PTransform):
     """Reads files row group by row group.
 
@@ -54,16 +58,24 @@ class ReadRowGroups(beam.PTransform):
 
     def expand(self, pbegin: PBegin) -> PCollection[pa.Table]:
         return (
+            self._row_groups(pbegin)
+            | "SpreadRowGroups" >> beam.Reshuffle()
+            | "ReadRowGroups" >> beam.FlatMap(self._read).with_output_types(pa.Table)
+        )
+
+    def _row_groups(self, pbegin: PBegin) -> PCollection[RowGroup]:
+        return (
             pbegin
             | "MatchFiles" >> fileio.MatchFiles(self._pattern, fileio.EmptyMatchTreatment.DISALLOW)
             | "ListRowGroups" >> beam.FlatMap(_row_groups_of).with_output_types(RowGroup)
-            | "SpreadRowGroups" >> beam.Reshuffle()
-            | "ReadRowGroups" >> beam.FlatMap(self._read).with_output_types(pa.Table)
         )
 
 
 class ReadItems(ReadRowGroups):
     """Reads `item_id` and `embedding` from files; adds `source` (the file) and `row` (in it, from 0).
+
+    One more table without rows comes along, from which every shard gets its share: none of them is missed
+    for want of items.
 
     Args:
         pattern: of the files (Parquet or one of `formats`), on any Beam file system.
@@ -71,6 +83,10 @@ class ReadItems(ReadRowGroups):
 
     def __init__(self, pattern: str) -> None:
         super().__init__(pattern, read_row_group)
+
+    def _row_groups(self, pbegin: PBegin) -> PCollection[RowGroup]:
+        nothing = pbegin | "NoRows" >> beam.Create([_NO_ROWS]).with_output_types(RowGroup)
+        return (super()._row_groups(pbegin), nothing) | "FlattenRowGroups" >> beam.Flatten()
 
 
 @contextmanager
@@ -111,6 +127,9 @@ def read_row_group(group: RowGroup) -> Iterator[pa.Table]:
     Raises:
         OSError: the data are damaged; this fails the job.
     """
+    if group == _NO_ROWS:
+        yield with_origin(pa.record_batch({ITEM_ID: _NO_IDS, EMBEDDING: _NO_EMBEDDINGS}), "", 0)
+        return
     first_row, kind = group.first_row, format_of(group.path)
     for batch in read_whole(group.path, kind) if kind else _batches(group):
         yield with_origin(batch, group.path, first_row)

@@ -13,11 +13,11 @@ from apache_beam.ml.inference.utils import WatchFilePattern
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 
 from pipelines.counting import count_items, count_rejected
-from pipelines.duplicates import GroupShards, KeepFirst, Shard, divide
+from pipelines.duplicates import GroupParts, KeepFirst, Shard, divide, partition
 from pipelines.encoding import QuantizerHandler
 from pipelines.pieces import Tokenizers
-from pipelines.previous import CarryOver, Previous, SplitUnchanged
-from pipelines.schema import REJECTED, ROW
+from pipelines.previous import EncodeChanged, Previous
+from pipelines.schema import ROW
 from pipelines.sinks import WritePart, codes_file, rejected_file
 from pipelines.validation import split
 
@@ -26,7 +26,7 @@ ENCODED, REJECTED_DOOR = "codes", "rejected"
 
 
 class EncodeItems(beam.PTransform):
-    """Tables of items with their origin -> two doors, by name.
+    """Tables of items with their origin, one without rows among them -> two doors, by name.
 
     `codes` has every (shard, table of `schema.encoded_schema`), one row an item_id; `rejected` has tables of
     `schema.REJECTED`.
@@ -53,22 +53,17 @@ class EncodeItems(beam.PTransform):
 
     def expand(self, items: PCollection[pa.Table]) -> dict[str, PCollection]:
         checked = items | "Validate" >> Validate(self._embedding_dim)
-        unique = self._codes(checked.valid) | "Deduplicate" >> KeepFirst(
-            self._handler.schema, self._num_shards
-        )
-        kept = unique.kept
-        if self._previous:
-            kept = kept | "CarryOver" >> CarryOver(self._previous, self._num_shards)
+        unique = self._first_of_each(checked.valid)
         rejected = (checked.rejected, unique.duplicates) | "FlattenRejected" >> beam.Flatten()
-        return {ENCODED: kept, REJECTED_DOOR: rejected}
+        return {ENCODED: unique.kept, REJECTED_DOOR: rejected}
 
-    def _codes(self, valid: PCollection[pa.Table]) -> PCollection[pa.Table]:
+    def _first_of_each(self, valid: PCollection[pa.Table]) -> DoOutputsTuple:
+        if self._previous:
+            return valid | "EncodeChanged" >> EncodeChanged(self._previous, self._handler, self._num_shards)
         inference = RunInference(self._handler).with_output_types(pa.Table)
-        if not self._previous:
-            return valid | "RunInference" >> inference
-        known = valid | "SplitUnchanged" >> SplitUnchanged(self._previous, self._handler)
-        encoded = known.changed | "RunInference" >> inference
-        return (encoded, known.unchanged) | "FlattenKnown" >> beam.Flatten()
+        encoded = valid | "RunInference" >> inference
+        parts = encoded | "Partition" >> beam.FlatMap(partition, self._num_shards).with_output_types(Shard)
+        return parts | "GroupByShard" >> GroupParts() | "Deduplicate" >> KeepFirst()
 
 
 class EncodeStream(beam.PTransform):
@@ -133,9 +128,9 @@ class Validate(beam.PTransform):
 def _split(items: pa.Table, embedding_dim: int) -> Iterator[pa.Table | TaggedOutput]:
     count_items("input", len(items))
     valid, rejected = split(items, embedding_dim)
-    if len(valid):
+    if len(valid) or not len(items):
         yield valid
-    if len(rejected):
+    if len(rejected) or not len(items):
         count_rejected(rejected)
         yield TaggedOutput("rejected", rejected)
 
@@ -170,7 +165,7 @@ class WriteDoors(beam.PTransform):
         (
             doors[REJECTED_DOOR]
             | "SpreadRejected" >> beam.FlatMap(_by_row, self._num_shards).with_output_types(Shard)
-            | "GroupRejected" >> GroupShards(REJECTED, self._num_shards)
+            | "GroupRejected" >> GroupParts()
             | "RejectedFile" >> beam.MapTuple(_rejected_file)
             | "WriteRejected" >> self._write(REJECTED_DOOR)
         )

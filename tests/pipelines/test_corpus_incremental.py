@@ -17,6 +17,8 @@ import semid_tf as sid
 from pipelines.content import content_hashes
 from pipelines.encode import encode_corpus, publish_corpus
 from pipelines.encoding import QuantizerHandler
+from pipelines.previous import carried_rows
+from pipelines.schema import TIME, UNCHANGED, encoded_schema, labels
 
 Catalogue = dict[str, np.ndarray]
 
@@ -103,6 +105,39 @@ def test_nothing_new(before: Catalogue, first: Path, quantizer: Path, tmp_path: 
     report = encode_corpus(items, quantizer, tmp_path / "next", num_shards=1, previous=first)
     assert (report["encoded"], report["unchanged"], report["deleted"]) == (0, 600, 0)
     assert rows(tmp_path / "next").equals(rows(first))
+
+
+def carried(keys: list[tuple[int, int]], hashes: list[int]) -> list[str]:
+    """Of an earlier run with the items a, b, c, contents 10, 11, 12, and the given hashes."""
+    before = pa.table(
+        {
+            "item_id": ["a", "b", "c"],
+            "codes": pa.array([[0, 1], [2, 3], [4, 5]], pa.list_(pa.int32())),
+            "encoded_at": pa.array([1, 2, 3], TIME),
+            "content": [10, 11, 12],
+        }
+    )
+    columns = [pa.array([key[0] for key in keys], pa.uint64()), pa.array([key[1] for key in keys])]
+    count = len(keys)
+    now = pa.table([*columns, labels("file", count), pa.array(np.arange(count))], schema=UNCHANGED)
+    rows = carried_rows(now, before, np.array(hashes, np.uint64), "f", encoded_schema(2))
+    item_ids = rows["item_id"].to_pylist()
+    assert rows["codes"].to_pylist() == [{"a": [0, 1], "b": [2, 3], "c": [4, 5]}[item] for item in item_ids]
+    assert rows["content"].to_pylist() == [key[1] for key in keys]
+    return item_ids
+
+
+def test_rows_of_an_earlier_run_are_found_by_both_hashes() -> None:
+    assert carried([(7, 12), (5, 10)], [5, 6, 7]) == ["c", "a"]
+    # The ids a and b have one hash.
+    assert carried([(5, 11), (7, 12), (5, 10)], [5, 5, 7]) == ["b", "c", "a"]
+    assert carried([], [5, 6, 7]) == []
+
+
+@pytest.mark.parametrize("key", [(5, 11), (9, 10)], ids=["another content", "another id"])
+def test_an_item_taken_for_another_fails_the_job(key: tuple[int, int]) -> None:
+    with pytest.raises(RuntimeError, match="an item has the content hash of another one; run without"):
+        carried([(6, 11), key], [5, 6, 7])
 
 
 def test_collision_tokens_stay_under_reordering_and_growth(
