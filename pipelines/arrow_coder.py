@@ -1,4 +1,9 @@
-"""How Arrow tables travel between workers: as Arrow's own stream format."""
+"""How Arrow tables travel between workers: as Arrow's own stream format.
+
+Where tables are shuffled or flattened, a step of its own makes them bytes (`to_bytes`). Beam codes and decodes
+elements several times on the way, which costs nothing for bytes. And its local runner with several workers may
+cut an element in two while a coder written in Python is at work on it (Beam 2.77, `multi_threading`).
+"""
 
 from __future__ import annotations
 
@@ -6,23 +11,34 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+from apache_beam.pvalue import PCollection
 
 # Columns that say the same in every row cost nothing then.
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
+def to_bytes(table: pa.Table) -> bytes:
+    """A compressed Arrow IPC stream; of a slice, only its own rows."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=_COMPRESSED) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def from_bytes(coded: bytes) -> pa.Table:
+    """What `to_bytes` was given."""
+    with pa.ipc.open_stream(coded) as reader:
+        return reader.read_all()
+
+
 class ArrowTableCoder(beam.coders.Coder):
-    """Codes a `pa.Table` as a compressed Arrow IPC stream; of a slice, only its own rows."""
+    """Codes a `pa.Table` by `to_bytes`."""
 
     def encode(self, value: pa.Table) -> bytes:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, value.schema, options=_COMPRESSED) as writer:
-            writer.write_table(value)
-        return sink.getvalue().to_pybytes()
+        return to_bytes(value)
 
     def decode(self, encoded: bytes) -> pa.Table:
-        with pa.ipc.open_stream(encoded) as reader:
-            return reader.read_all()
+        return from_bytes(encoded)
 
     def estimate_size(self, value: pa.Table) -> int:
         """Bytes, without coding."""
@@ -30,6 +46,17 @@ class ArrowTableCoder(beam.coders.Coder):
 
     def to_type_hint(self) -> Any:
         return pa.Table
+
+
+class FlattenTables(beam.PTransform):
+    """Several collections of tables -> one."""
+
+    def expand(self, tables: tuple[PCollection[pa.Table], ...]) -> PCollection[pa.Table]:
+        coded = [
+            part | f"ToBytes{place}" >> beam.Map(to_bytes).with_output_types(bytes)
+            for place, part in enumerate(tables)
+        ]
+        return coded | beam.Flatten() | "FromBytes" >> beam.Map(from_bytes).with_output_types(pa.Table)
 
 
 beam.coders.registry.register_coder(pa.Table, ArrowTableCoder)

@@ -11,14 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 
-from pipelines import arrow_coder  # noqa: F401 - registers the coder of pa.Table
+from pipelines.arrow_coder import from_bytes, to_bytes
 from pipelines.counting import count_rejected
 from pipelines.hashing import hash_texts
 from pipelines.schema import ITEM_ID, ROW, SOURCE, one_array
 from pipelines.validation import DUPLICATE_ITEM_ID, reject
 
-#: Number of a shard, and rows of it.
+#: Number of a shard, and rows of it; as they travel.
 Shard = tuple[int, pa.Table]
+CodedShard = tuple[int, bytes]
 
 
 def partition(table: pa.Table, num_shards: int, column: str = ITEM_ID) -> Iterator[Shard]:
@@ -111,26 +112,39 @@ def doors_of(element: Shard) -> Iterator[Shard | TaggedOutput]:
         yield TaggedOutput(KeepFirst.DUPLICATES, rejected)
 
 
+class CodeParts(beam.PTransform):
+    """(shard, table) -> (shard, its bytes), as it is shuffled."""
+
+    def expand(self, tables: PCollection[Shard]) -> PCollection[CodedShard]:
+        code = beam.MapTuple(lambda shard, table: (shard, to_bytes(table)))
+        return tables | "ToBytes" >> code.with_output_types(CodedShard)
+
+
 class GroupParts(beam.PTransform):
-    """(shard, table) -> (shard, one table); the result does not depend on the order of arrival once it is
-    sorted. A shard must fit into a worker's memory."""
+    """(shard, table) -> (shard, one table). A shard must fit into a worker's memory."""
 
     def expand(self, tables: PCollection[Shard]) -> PCollection[Shard]:
-        grouped = tables | "GroupByKey" >> beam.GroupByKey()
-        return grouped | "Concat" >> beam.MapTuple(_concat).with_output_types(Shard)
+        return tables | CodeParts() | _GroupCoded()
 
 
 class GroupShards(beam.PTransform):
-    """The same, also for shards that nothing fell into. All tables are coded once more on the way."""
+    """The same, also for shards that nothing fell into."""
 
     def __init__(self, schema: pa.Schema, num_shards: int) -> None:
         super().__init__()
-        self._empty = [(shard, schema.empty_table()) for shard in range(num_shards)]
+        nothing = to_bytes(schema.empty_table())
+        self._empty = [(shard, nothing) for shard in range(num_shards)]
 
     def expand(self, tables: PCollection[Shard]) -> PCollection[Shard]:
-        every = tables.pipeline | "EveryShard" >> beam.Create(self._empty).with_output_types(Shard)
-        return (tables, every) | "Flatten" >> beam.Flatten() | GroupParts()
+        every = tables.pipeline | "EveryShard" >> beam.Create(self._empty).with_output_types(CodedShard)
+        return (tables | CodeParts(), every) | "Flatten" >> beam.Flatten() | _GroupCoded()
 
 
-def _concat(shard: int, tables: Iterable[pa.Table]) -> Shard:
-    return shard, pa.concat_tables(tables)
+class _GroupCoded(beam.PTransform):
+    def expand(self, parts: PCollection[CodedShard]) -> PCollection[Shard]:
+        grouped = parts | "GroupByKey" >> beam.GroupByKey()
+        return grouped | "Concat" >> beam.MapTuple(_concat).with_output_types(Shard)
+
+
+def _concat(shard: int, parts: Iterable[bytes]) -> Shard:
+    return shard, pa.concat_tables(map(from_bytes, parts))

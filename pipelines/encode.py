@@ -33,7 +33,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners.runner import PipelineResult
 
 import semid_tf as sid
-from pipelines.arrow_coder import ArrowTableCoder
+from pipelines.arrow_coder import to_bytes
 from pipelines.codes_files import KIND, paths_of
 from pipelines.counting import read_counter
 from pipelines.encoding import QuantizerHandler, share_model
@@ -193,7 +193,7 @@ def codes_fingerprint(folder: str | Path) -> str:
 
 def _content(path: str) -> bytes:
     with open_parquet(path) as parquet:
-        return ArrowTableCoder().encode(parquet.read([ITEM_ID, CODES, QUANTIZER]))
+        return to_bytes(parquet.read([ITEM_ID, CODES, QUANTIZER]))
 
 
 def publish_corpus(

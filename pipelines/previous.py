@@ -21,9 +21,10 @@ from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
 import semid_tf as sid
+from pipelines.arrow_coder import from_bytes
 from pipelines.codes_files import KIND, paths_of, read_rows, rows_of
 from pipelines.counting import count_items
-from pipelines.duplicates import KeepFirst, Shard, divide, doors_of, partition, shards_of_hashes
+from pipelines.duplicates import CodeParts, KeepFirst, Shard, divide, doors_of, partition, shards_of_hashes
 from pipelines.encoding import QuantizerHandler
 from pipelines.hashing import hash_texts
 from pipelines.publishing import open_output
@@ -102,11 +103,12 @@ class EncodeChanged(beam.PTransform):
             known.changed
             | "RunInference" >> RunInference(self._handler).with_output_types(pa.Table)
             | "Partition" >> beam.FlatMap(partition, self._num_shards).with_output_types(Shard)
+            | "CodeChanged" >> CodeParts()
         )
         carry = _CarryOver(self._previous, self._handler, self._num_shards)
         doors = beam.FlatMapTuple(carry.doors_of).with_output_types(Shard, duplicates=pa.Table)
         return (
-            (encoded, known.unchanged)
+            (encoded, known.unchanged | "CodeUnchanged" >> CodeParts())
             | "Flatten" >> beam.Flatten()
             | "GroupByShard" >> beam.GroupByKey()
             | "CarryOver" >> doors.with_outputs(KeepFirst.DUPLICATES, main=KeepFirst.KEPT)
@@ -162,13 +164,13 @@ class _CarryOver:
         self._previous, self._num_shards = previous, num_shards
         self._fingerprint, self._schema = handler.fingerprint, handler.schema
 
-    def doors_of(self, shard: int, tables: Iterable[pa.Table]) -> Iterator[Shard | TaggedOutput]:
+    def doors_of(self, shard: int, coded: Iterable[bytes]) -> Iterator[Shard | TaggedOutput]:
         """As `duplicates.doors_of`."""
         parts: dict[bool, list[pa.Table]] = {
             True: [UNCHANGED.empty_table()],
             False: [self._schema.empty_table()],
         }
-        for table in tables:
+        for table in map(from_bytes, coded):
             parts[ITEM_HASH in table.column_names].append(table)
         before = pa.concat_tables(rows_of(self._previous.paths, shard, self._num_shards, _COLUMNS))
         hashes = hash_texts(one_array(before.column(ITEM_ID)))
