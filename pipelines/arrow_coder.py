@@ -1,8 +1,9 @@
 """How Arrow tables travel between workers: as Arrow's own stream format.
 
-Where tables are shuffled or flattened, a step of its own makes them bytes (`to_bytes`). Beam codes and decodes
-elements several times on the way, which costs nothing for bytes. And its local runner with several workers may
-cut an element in two while a coder written in Python is at work on it (Beam 2.77, `multi_threading`).
+Where tables are shuffled or flattened, a step of its own makes them bytes (`to_bytes`). Beam codes and
+decodes elements several times on the way, which costs nothing for bytes. And its local runner with several
+workers may cut an element in two while a coder written in Python is at work on it (Beam 2.77,
+`multi_threading`).
 """
 
 from __future__ import annotations
