@@ -15,13 +15,14 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 # Columns that say the same in every row cost nothing then.
-_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
+LZ4 = "lz4"
 
 
-def to_bytes(table: pa.Table) -> bytes:
-    """A compressed Arrow IPC stream; of a slice, only its own rows."""
+def to_bytes(table: pa.Table, compression: str | None = LZ4) -> bytes:
+    """An Arrow IPC stream; of a slice, only its own rows."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=_COMPRESSED) as writer:
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table)
     return sink.getvalue().to_pybytes()
 

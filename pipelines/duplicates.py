@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 
-from pipelines.arrow_coder import from_bytes, to_bytes
+from pipelines.arrow_coder import LZ4, from_bytes, to_bytes
 from pipelines.counting import count_rejected
 from pipelines.hashing import hash_texts
 from pipelines.schema import ITEM_ID, ROW, SOURCE, one_array
@@ -113,11 +113,23 @@ def doors_of(element: Shard) -> Iterator[Shard | TaggedOutput]:
 
 
 class CodeParts(beam.PTransform):
-    """(shard, table) -> (shard, its bytes), as it is shuffled."""
+    """(shard, table) -> (shard, its bytes), as it is shuffled.
+
+    Args:
+        compression: of Arrow; None where columns are as good as random.
+    """
+
+    def __init__(self, compression: str | None = LZ4) -> None:
+        super().__init__()
+        self._compression = compression
 
     def expand(self, tables: PCollection[Shard]) -> PCollection[CodedShard]:
-        code = beam.MapTuple(lambda shard, table: (shard, to_bytes(table)))
-        return tables | "ToBytes" >> code.with_output_types(CodedShard)
+        return tables | "ToBytes" >> beam.Map(_coded, self._compression).with_output_types(CodedShard)
+
+
+def _coded(element: Shard, compression: str | None) -> CodedShard:
+    shard, table = element
+    return shard, to_bytes(table, compression)
 
 
 class GroupParts(beam.PTransform):

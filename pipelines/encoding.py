@@ -15,6 +15,7 @@ from apache_beam.ml.inference.base import ModelHandler
 import semid_tf as sid
 from pipelines.nearby import near
 from pipelines.schema import (
+    CODES,
     CONTENT,
     EMBEDDING,
     ITEM_ID,
@@ -76,7 +77,7 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
     @property
     def schema(self) -> pa.Schema:
         """Of the tables that come out."""
-        return encoded_schema(self._space.num_levels)
+        return encoded_schema(self._space.num_levels, self._space.largest)
 
     def load_model(self) -> LoadedQuantizer:
         module = _LOADED.get((self._folder, self._fingerprint)) or tf.saved_model.load(near(self._folder))
@@ -107,10 +108,13 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
         quantizer = labels(model.fingerprint, len(batch))
         times = pa.repeat(pa.scalar(encoded_at, TIME), len(batch))
         origin = [batch.column(name) for name in (CONTENT, SOURCE, ROW)]
-        columns = [batch.column(ITEM_ID), vectors(codes), quantizer, times, *origin]
+        narrow = codes.astype(self.schema.field(CODES).type.value_type.to_pandas_dtype())
+        columns = [batch.column(ITEM_ID), vectors(narrow), quantizer, times, *origin]
         return [pa.table(columns, schema=self.schema)]
 
     def _codes(self, embeddings: np.ndarray, module: Any) -> np.ndarray:
+        if not len(embeddings):
+            return np.zeros((0, self._space.num_levels), np.int32)
         codes = module.signatures["encode"](embedding=as_tensor(embeddings))["codes"].numpy()
         expected = (len(embeddings), self._space.num_levels)
         if codes.shape != expected or codes.dtype != np.int32:

@@ -78,10 +78,13 @@ class _Contents:
         self.hashes.sort()
 
     def hold(self, content: np.ndarray) -> np.ndarray:
-        places = np.searchsorted(self.hashes, content)
+        order = np.argsort(content)  # in order they are found faster
+        places = np.searchsorted(self.hashes, content[order])
         inside = places < len(self.hashes)
-        inside[inside] = self.hashes[places[inside]] == content[inside]
-        return inside
+        inside[inside] = self.hashes[places[inside]] == content[order][inside]
+        held = np.empty(len(content), bool)
+        held[order] = inside
+        return held
 
 
 class EncodeChanged(beam.PTransform):
@@ -108,7 +111,7 @@ class EncodeChanged(beam.PTransform):
         carry = _CarryOver(self._previous, self._handler, self._num_shards)
         doors = beam.FlatMapTuple(carry.doors_of).with_output_types(Shard, duplicates=pa.Table)
         return (
-            (encoded, known.unchanged | "CodeUnchanged" >> CodeParts())
+            (encoded, known.unchanged | "CodeUnchanged" >> CodeParts(None))
             | "Flatten" >> beam.Flatten()
             | "GroupByShard" >> beam.GroupByKey()
             | "CarryOver" >> doors.with_outputs(KeepFirst.DUPLICATES, main=KeepFirst.KEPT)
@@ -201,8 +204,9 @@ def carried_rows(
         RuntimeError: an item that was taken for unchanged is another one; this fails the job.
     """
     rows = _rows_before(keys, before, hashes)
-    numbers = one_array(before.column(CODES)).flatten().to_numpy()
-    codes = numbers.reshape(-1, schema.field(CODES).type.list_size)[rows]
+    kind = schema.field(CODES).type
+    numbers = one_array(before.column(CODES)).flatten().cast(kind.value_type).to_numpy()
+    codes = numbers.reshape(-1, kind.list_size)[rows]
     item_ids, times = (before.column(name).take(pa.array(rows)) for name in (ITEM_ID, ENCODED_AT))
     made = [labels(fingerprint, len(keys)), times, keys.column(CONTENT)]
     return pa.table([item_ids, vectors(codes), *made, keys.column(SOURCE), keys.column(ROW)], schema=schema)
@@ -230,6 +234,7 @@ def _count(kept: pa.Table, encoded: pa.Table, before: np.ndarray) -> None:
     """Counts items that are there as before or changed, and those that are gone."""
     times = one_array(encoded.column(ENCODED_AT)).unique()
     anew = kept.filter(pc.is_in(kept.column(ENCODED_AT), times))
-    changed = int(np.isin(hash_texts(one_array(anew.column(ITEM_ID))), before).sum())
+    hashes = pa.array(hash_texts(one_array(anew.column(ITEM_ID))))
+    changed = pc.sum(pc.is_in(pa.array(before), hashes)).as_py() or 0
     count_items("changed", changed)
     count_items("deleted", len(before) - (len(kept) - len(anew)) - changed)

@@ -51,9 +51,13 @@ def valid_schema(embedding_dim: int) -> pa.Schema:
     return pa.schema([(ITEM_ID, pa.string()), (EMBEDDING, embedding), (CONTENT, pa.int64()), *_ORIGIN])
 
 
-def encoded_schema(num_levels: int) -> pa.Schema:
-    """Encoded items, with the fingerprint of the quantizer that made their codes, and when."""
-    codes = (CODES, pa.list_(pa.int32(), num_levels))
+def encoded_schema(num_levels: int, codebook_size: int) -> pa.Schema:
+    """Encoded items, with the fingerprint of the quantizer that made their codes, and when.
+
+    Codes are as narrow as can be, since all of them are shuffled.
+    """
+    narrow = pa.uint16() if codebook_size <= 1 << 16 else pa.int32()
+    codes = (CODES, pa.list_(narrow, num_levels))
     made = [(QUANTIZER, LABEL), (ENCODED_AT, TIME), (CONTENT, pa.int64())]
     return pa.schema([(ITEM_ID, pa.string()), codes, *made, *_ORIGIN])
 

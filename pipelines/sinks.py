@@ -24,6 +24,7 @@ from pipelines.schema import (
     SOURCE,
     codes_schema,
     matrix,
+    vectors,
 )
 from pipelines.writers import WRITERS
 
@@ -41,10 +42,10 @@ def part_path(folder: str, part: int, num_parts: int, ending: str = "parquet") -
 
 def codes_file(encoded: pa.Table, tokenizers: Tokenizers | None = None) -> pa.Table:
     """Encoded items as they stand in the file (`schema.codes_schema`)."""
-    codes = matrix(encoded.column(CODES))
+    codes = matrix(encoded.column(CODES)).astype(np.int32)
     columns = {
         ITEM_ID: encoded.column(ITEM_ID),
-        CODES: encoded.column(CODES),
+        CODES: vectors(codes),
         SEMANTIC_ID: semantic_ids(codes),
         QUANTIZER: encoded.column(QUANTIZER),
         ENCODED_AT: encoded.column(ENCODED_AT),

@@ -17,12 +17,21 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import tensorflow as tf
 
+from pipelines.schema import CONTENT, ITEM_ID, SEMANTIC_ID
+
 Writer = Callable[[pa.Table, BinaryIO], None]
 _BLOCK_ROWS = 4096
+# Hardly a value comes twice: a dictionary would be built in vain.
+_DIFFERENT = {ITEM_ID, SEMANTIC_ID, CONTENT}
 
 
 def _parquet(table: pa.Table, file: BinaryIO) -> None:
-    pq.write_table(table, file)
+    repeated = [_leaf(field) for field in table.schema if field.name not in _DIFFERENT]
+    pq.write_table(table, file, use_dictionary=repeated)
+
+
+def _leaf(field: pa.Field) -> str:
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 
 
 def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:

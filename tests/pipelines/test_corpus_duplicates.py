@@ -23,10 +23,10 @@ def fnv1a(text: str) -> int:
 
 def encoded(item_ids: list[str], source: str = "a.parquet") -> pa.Table:
     count = len(item_ids)
-    codes = pa.array([[row, row] for row in range(count)], pa.list_(pa.int32(), 2))
+    codes = pa.array([[row, row] for row in range(count)], pa.list_(pa.uint16(), 2))
     times, numbers = pa.nulls(count, TIME), pa.array(range(count), pa.int64())
     made = [pa.array(item_ids, pa.string()), codes, labels("q", count), times, numbers]
-    return pa.table([*made, labels(source, count), numbers], schema=encoded_schema(2))
+    return pa.table([*made, labels(source, count), numbers], schema=encoded_schema(2, 16))
 
 
 @given(ITEM_IDS)

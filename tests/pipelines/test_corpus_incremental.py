@@ -120,7 +120,7 @@ def carried(keys: list[tuple[int, int]], hashes: list[int]) -> list[str]:
     columns = [pa.array([key[0] for key in keys], pa.uint64()), pa.array([key[1] for key in keys])]
     count = len(keys)
     now = pa.table([*columns, labels("file", count), pa.array(np.arange(count))], schema=UNCHANGED)
-    rows = carried_rows(now, before, np.array(hashes, np.uint64), "f", encoded_schema(2))
+    rows = carried_rows(now, before, np.array(hashes, np.uint64), "f", encoded_schema(2, 16))
     item_ids = rows["item_id"].to_pylist()
     assert rows["codes"].to_pylist() == [{"a": [0, 1], "b": [2, 3], "c": [4, 5]}[item] for item in item_ids]
     assert rows["content"].to_pylist() == [key[1] for key in keys]
