@@ -14,11 +14,11 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-# Columns that say the same in every row cost nothing then.
-LZ4 = "lz4"
+# Columns that say the same in every row cost nothing then; what is shuffled may have to be held in memory.
+ZSTD = "zstd"
 
 
-def to_bytes(table: pa.Table, compression: str | None = LZ4) -> bytes:
+def to_bytes(table: pa.Table, compression: str | None = ZSTD) -> bytes:
     """An Arrow IPC stream; of a slice, only its own rows."""
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression=compression)

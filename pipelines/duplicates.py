@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 
-from pipelines.arrow_coder import LZ4, from_bytes, to_bytes
+from pipelines.arrow_coder import ZSTD, from_bytes, to_bytes
 from pipelines.counting import count_rejected
 from pipelines.hashing import hash_texts
 from pipelines.schema import ITEM_ID, ROW, SOURCE, one_array
@@ -119,7 +119,7 @@ class CodeParts(beam.PTransform):
         compression: of Arrow; None where columns are as good as random.
     """
 
-    def __init__(self, compression: str | None = LZ4) -> None:
+    def __init__(self, compression: str | None = ZSTD) -> None:
         super().__init__()
         self._compression = compression
 

@@ -193,7 +193,7 @@ def codes_fingerprint(folder: str | Path) -> str:
 
 def _content(path: str) -> bytes:
     with open_parquet(path) as parquet:
-        return to_bytes(parquet.read([ITEM_ID, CODES, QUANTIZER]))
+        return to_bytes(parquet.read([ITEM_ID, CODES, QUANTIZER]), None)
 
 
 def publish_corpus(
