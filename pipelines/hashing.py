@@ -19,9 +19,14 @@ def hash_texts(texts: pa.Array) -> np.ndarray:
     _, offsets, data = texts.buffers()
     bounds = np.frombuffer(offsets, np.int64)[texts.offset :][: len(texts) + 1]
     letters = np.frombuffer(data, np.uint8)
-    starts, lengths = bounds[:-1], np.diff(bounds)
+    starts, lengths = bounds[:-1].copy(), np.diff(bounds)
     hashes = np.full(len(texts), _FNV_OFFSET)
-    for position in range(lengths.max(initial=0)):
+    shortest = lengths.min(initial=lengths.max(initial=0))
+    for _ in range(shortest):  # all rows, in place
+        np.bitwise_xor(hashes, letters[starts], out=hashes)
+        np.multiply(hashes, _FNV_PRIME, out=hashes)
+        starts += 1
+    for position in range(shortest, lengths.max(initial=0)):
         rows = np.flatnonzero(lengths > position)
-        hashes[rows] = (hashes[rows] ^ letters[starts[rows] + position]) * _FNV_PRIME
+        hashes[rows] = (hashes[rows] ^ letters[starts[rows] + position - shortest]) * _FNV_PRIME
     return hashes
