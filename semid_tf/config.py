@@ -376,6 +376,8 @@ class SequenceTraining:
         batch_rows, row_length: of a batch of packed sequences; 28 rows of 64 hold about 256 users of nine
             events.
         validation_users: epochs are judged on at most so many users, drawn at random.
+        judged_among: epochs are judged by the NDCG@10 to be expected among so many items drawn at random, for
+            a test among as many (99 in Lin et al. 2025); 0 = among all items.
         seed: fixes the order and that draw.
     """
 
@@ -388,11 +390,12 @@ class SequenceTraining:
     batch_rows: int = 28
     row_length: int = 64
     validation_users: int = 5000
+    judged_among: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "epochs", "patience", "max_length", "batch_rows", "validation_users")
-        _at_least(self, 0, "learning_rate", "warm_up_steps", "seed")
+        _at_least(self, 0, "learning_rate", "warm_up_steps", "judged_among", "seed")
         if self.row_length < self.max_length:
             raise ConfigError(
                 f"row_length must be at least max_length, {self.max_length}, got {self.row_length}."

@@ -31,7 +31,8 @@ def fit_sequential(
     """Trains a model from where it stands.
 
     After each epoch it ranks validation targets among all items not in their history; the weights with
-    the best NDCG@10 are kept, and training stops after `config.patience` epochs without a better one.
+    the best NDCG@10 (see `config.judged_among`) are kept, and training stops after `config.patience` epochs
+    without a better one.
 
     Args:
         title: of the progress bar.
@@ -48,7 +49,7 @@ def fit_sequential(
         ProvenanceError: the checkpoint is of other settings or data.
     """
     batches = EpochBatches(split.train, config)
-    best = BestEpoch(_some(split.validation, config), num_items, config.patience)
+    best = BestEpoch(_some(split.validation, config), num_items, config.patience, config.judged_among)
     _prepare(model, batches)
     saver = (
         None if checkpoints is None else EpochCheckpoints(checkpoints, model, best, (config, *split.train))
