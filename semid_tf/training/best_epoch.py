@@ -31,8 +31,9 @@ class BestEpoch(tf_keras.callbacks.Callback):
 
     def __init__(self, targets: Targets, num_items: int, patience: int, among: int = 0) -> None:
         super().__init__()
-        self.targets, self.num_items, self.patience, self.among = targets, num_items, patience, among
-        self._figure = f"ndcg@{_CUTOFF} among {among}" if among else f"ndcg@{_CUTOFF}"
+        self.targets, self.num_items, self.patience = targets, num_items, patience
+        self.among = min(among, num_items - 1)
+        self._figure = f"ndcg@{_CUTOFF} among {self.among}" if among else f"ndcg@{_CUTOFF}"
         self.figures: list[dict[str, float]] = []
         self.weights: list[np.ndarray] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import semid_tf as sid
+from semid_tf.evaluation.ranking import expected_among
 
 
 def test_ranks_equal_a_plain_loop() -> None:
@@ -31,3 +32,21 @@ def test_figures_by_hand() -> None:
 
 def test_nothing_to_rank_gives_nan() -> None:
     assert all(np.isnan(value) for value in sid.ranking_figures(np.array([], int), [5]).values())
+
+
+def test_figures_expected_among_some_are_the_means_over_draws() -> None:
+    random, others, drawn = np.random.default_rng(0), 200, 30
+    ranks = np.array([0, 3, 20, 90])
+    better = np.array([random.choice(others, drawn, replace=False) for _ in range(4000)])
+    found = np.array([(better < rank).sum(axis=1) for rank in ranks])  # 4,000 ranks among the drawn
+    figures = sid.ranking_figures(found.ravel(), [5])
+    expected = expected_among(ranks, others, drawn, 5)
+    for name in ("recall@5", "ndcg@5"):
+        np.testing.assert_allclose(expected[f"{name} among 30"], figures[name], atol=0.005)
+
+
+def test_among_all_others_the_expected_figures_are_the_figures() -> None:
+    ranks = np.array([0, 3, 9, 10, 19])
+    figures = sid.ranking_figures(ranks, [10])
+    expected = expected_among(ranks, 20, 20, 10)
+    np.testing.assert_allclose(list(expected.values()), [figures["recall@10"], figures["ndcg@10"]])

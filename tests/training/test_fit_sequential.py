@@ -12,6 +12,7 @@ import tf_keras
 from models.sequence_worlds import CONTENT, MIXERS, NUM_ITEMS, backbone, model, quantized, summed_tower
 
 import semid_tf as sid
+from semid_tf.evaluation.ranking import expected_among
 
 CONFIG = sid.SequenceTraining(epochs=4, max_length=6, batch_rows=8, row_length=8, learning_rate=1e-2, seed=3)
 
@@ -85,6 +86,17 @@ def test_it_stops_when_nothing_gets_better_and_keeps_the_best() -> None:
     assert len(best.figures) == 3 and best.best == 0
     ranks = sid.next_item_ranks(made, best.targets, NUM_ITEMS).full_masked
     assert sid.ranking_figures(ranks, [10])["ndcg@10"] == pytest.approx(best.figures[0]["ndcg@10"])
+
+
+def test_epochs_can_be_judged_among_some_items() -> None:
+    made = fresh()
+    best = sid.fit_sequential("", made, circles(), NUM_ITEMS, replace(CONFIG, epochs=4, judged_among=6))
+    assert best.best == np.argmax([figures["ndcg@10 among 6"] for figures in best.figures])
+    ranks = sid.next_item_ranks(made, best.targets, NUM_ITEMS).full_masked
+    expected = expected_among(ranks, NUM_ITEMS - 1, 6, 10)
+    assert best.figures[best.best] | expected == pytest.approx(best.figures[best.best])
+    most = sid.BestEpoch(best.targets, NUM_ITEMS, patience=1, among=99)
+    assert most.among == NUM_ITEMS - 1
 
 
 def test_a_loss_that_is_not_finite_ends_the_fit() -> None:
