@@ -25,6 +25,7 @@ from semid_tf.tokenization.ngram import NgramTokenizer
 PADDING, UNKNOWN = 0, 1
 _SMALLEST_SHARE = 1_000_000
 _ERRORS = 2  # SentencePiece's log level
+_SEEDS = 1_000_000  # its default: the unigram trainer prunes its vocabulary from so many candidates
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -205,6 +206,7 @@ def _train(lines: Iterator[str], code_space: CodeSpace, num_rows: int, model_typ
         model_writer=model,
         model_type=model_type,
         vocab_size=num_rows,
+        seed_sentencepiece_size=max(_SEEDS, 4 * num_rows),
         hard_vocab_limit=False,
         max_sentencepiece_length=code_space.num_levels,
         normalization_rule_name="identity",

@@ -161,3 +161,14 @@ def test_single_codes_are_the_pieces_of_the_alphabet(trained: sid.SentencePieceT
     single = trained.single_codes()
     assert single.shape == (3, 16)
     assert [vocabulary[piece] for piece in single.ravel()] == list(characters)
+
+
+def test_the_unigram_trainer_has_candidates_enough_for_the_rows_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Its own default of a million ends at half a million rows; here it would end at the single codes.
+    monkeypatch.setattr("semid_tf.tokenization.sentencepiece._SEEDS", 1)
+    space = sid.CodeSpace(4, 8)
+    codes = np.random.default_rng(0).integers(0, 8, (3000, 4)) // [1, 2, 2, 4]
+    tokenizer = sid.train_sentencepiece(codes, np.ones(3000, int), space, 120, "unigram")
+    assert tokenizer.num_rows >= 110
