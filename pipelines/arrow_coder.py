@@ -1,9 +1,7 @@
 """How Arrow tables travel between workers: as Arrow's own stream format.
 
-Where tables are shuffled or flattened, a step of its own makes them bytes (`to_bytes`). Beam codes and
-decodes elements several times on the way, which costs nothing for bytes. And its local runner with several
-workers may cut an element in two while a coder written in Python is at work on it (Beam 2.77,
-`multi_threading`).
+Where tables are shuffled, a step of its own makes them bytes (`to_bytes`): Beam codes and decodes elements
+several times on the way, which costs nothing for bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.pvalue import PCollection
 
 # Columns that say the same in every row cost nothing then; what is shuffled may have to be held in memory.
 ZSTD = "zstd"
@@ -48,17 +45,6 @@ class ArrowTableCoder(beam.coders.Coder):
 
     def to_type_hint(self) -> Any:
         return pa.Table
-
-
-class FlattenTables(beam.PTransform):
-    """Several collections of tables -> one."""
-
-    def expand(self, tables: tuple[PCollection[pa.Table], ...]) -> PCollection[pa.Table]:
-        coded = [
-            part | f"ToBytes{place}" >> beam.Map(to_bytes).with_output_types(bytes)
-            for place, part in enumerate(tables)
-        ]
-        return coded | beam.Flatten() | "FromBytes" >> beam.Map(from_bytes).with_output_types(pa.Table)
 
 
 beam.coders.registry.register_coder(pa.Table, ArrowTableCoder)

@@ -108,9 +108,10 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
         quantizer = labels(model.fingerprint, len(batch))
         times = pa.repeat(pa.scalar(encoded_at, TIME), len(batch))
         origin = [batch.column(name) for name in (CONTENT, SOURCE, ROW)]
-        narrow = codes.astype(self.schema.field(CODES).type.value_type.to_pandas_dtype())
+        schema = self.schema
+        narrow = codes.astype(schema.field(CODES).type.value_type.to_pandas_dtype())
         columns = [batch.column(ITEM_ID), vectors(narrow), quantizer, times, *origin]
-        return [pa.table(columns, schema=self.schema)]
+        return [pa.table(columns, schema=schema)]
 
     def _codes(self, embeddings: np.ndarray, module: Any) -> np.ndarray:
         if not len(embeddings):

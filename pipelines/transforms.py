@@ -12,7 +12,6 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.ml.inference.utils import WatchFilePattern
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 
-from pipelines.arrow_coder import FlattenTables
 from pipelines.counting import count_items, count_rejected
 from pipelines.duplicates import GroupParts, KeepFirst, Shard, divide, partition
 from pipelines.encoding import QuantizerHandler
@@ -55,7 +54,7 @@ class EncodeItems(beam.PTransform):
     def expand(self, items: PCollection[pa.Table]) -> dict[str, PCollection]:
         checked = items | "Validate" >> Validate(self._embedding_dim)
         unique = self._first_of_each(checked.valid)
-        rejected = (checked.rejected, unique.duplicates) | "FlattenRejected" >> FlattenTables()
+        rejected = (checked.rejected, unique.duplicates) | "FlattenRejected" >> beam.Flatten()
         return {ENCODED: unique.kept, REJECTED_DOOR: rejected}
 
     def _first_of_each(self, valid: PCollection[pa.Table]) -> DoOutputsTuple:
