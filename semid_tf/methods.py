@@ -82,6 +82,8 @@ def tokenizer_of(name: str, catalogue: Catalogue) -> Tokenizer:
     code_space = catalogue.sentencepiece.code_space
     if name == "sentencepiece":
         return catalogue.sentencepiece
+    if name == "sentencepiece_alone":
+        return catalogue.sentencepiece.sentencepiece
     if name == "prefix":
         return PrefixTokenizer(code_space, catalogue.table_rows)
     if name == "bigram":
@@ -171,6 +173,8 @@ _EMBEDDINGS: dict[str, Embed] = {
     "unigram": partial(_semantic, "unigram"),
     "bigram": partial(_semantic, "bigram"),
     "prefix": partial(_semantic, "prefix"),
+    # As in Singh et al. 2024: pieces only, no single codes beside them.
+    "sentencepiece_alone": partial(_semantic, "sentencepiece_alone"),
     "random_sid": _random_sid,
 }
 _OWN_PARTS: dict[str, Callable[[Catalogue], _Own]] = {

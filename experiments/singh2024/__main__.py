@@ -59,11 +59,12 @@ def run(settings: Settings, folder: Path, arguments: list[str]) -> dict[str, Any
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     world = prepare(settings)
+    prepared = time.perf_counter() - started
     log = RunLog(folder / "runs.jsonl", world, settings)
     done = _carry_out(all_runs(settings), Runner(world, settings), log)
     result = summarize(done, settings) | {
         "world": world.figures,
-        "seconds": round(time.perf_counter() - started, 1),
+        "seconds": round(prepared + sum(figures["run_s"] for figures in done.values()), 1),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
     }
     (folder / "report.md").write_text(markdown(result, _command(arguments)), encoding="utf-8")
@@ -78,7 +79,9 @@ def _carry_out(runs: list[Run], runner: Runner, log: RunLog) -> dict[Run, Figure
     """One line of news and of the log for each run; those that the log has are not run again."""
     for number, each in enumerate(runs, start=1):
         if each not in log.done:
-            log.add(each, runner.figures(each))
+            started = time.perf_counter()
+            figures = runner.figures(each)
+            log.add(each, figures | {"run_s": round(time.perf_counter() - started, 1)})
         auc, cold = log.done[each]["auc"], log.done[each]["auc_cold"]
         print(f"{number}/{len(runs)} {each}: AUC {auc}, cold {cold}", file=sys.stderr, flush=True)
     return {each: log.done[each] for each in runs}

@@ -38,11 +38,15 @@ def _plot_gains(methods: dict[str, Any]) -> Figure:
 
 def _line(axes: Axes, label: str, rows: Any, values: list[Any]) -> None:
     """A line over table sizes, or a level for a method that has one size or no table."""
-    sizes, heights = [int(size) for size in rows], [float("nan") if v is None else v for v in values]
+    sizes, heights = [int(size) for size in rows], _heights(values)
     if len(sizes) == 1:
         axes.axhline(heights[0], label=label, linestyle=":", color=f"C{len(axes.lines) % 10}")
     else:
         axes.plot(sizes, heights, marker="o", label=label, color=f"C{len(axes.lines) % 10}")
+
+
+def _heights(values: list[Any]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]
 
 
 def _plot_lookups(methods: dict[str, Any]) -> Figure:
@@ -61,8 +65,10 @@ def _plot_deciles(methods: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for method, found in methods.items():
-        largest = list(found["rows"].values())[-1]["auc_by_decile"]
-        axes.plot(range(1, 11), [float("nan") if v is None else v for v in largest], marker=".", label=method)
+        largest = list(found["rows"].values())[-1]
+        value, low, high = (_heights(largest[f"auc_by_decile{end}"]) for end in ("", "_low", "_high"))
+        (line,) = axes.plot(range(1, 11), value, marker=".", label=method)
+        axes.fill_between(range(1, 11), low, high, color=line.get_color(), alpha=0.15)
     axes.set(xlabel="tenth of the warm items by popularity", ylabel="AUC, largest table")
     axes.legend(fontsize="small")
     return figure

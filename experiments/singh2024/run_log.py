@@ -54,5 +54,8 @@ def _about(world: World, settings: Settings) -> dict[str, Any]:
     # Methods, sizes and seeds are those of each run; the files' places say nothing.
     varied = ("items", "interactions", "methods", "table_rows", "seeds")
     kept = {name: value for name, value in dataclasses.asdict(settings).items() if name not in varied}
-    counts = {name: world.figures[name] for name in ("items", "train", "test")}
-    return kept | counts | {"codes": fingerprint(world.codes["all"])}
+    splits = world.splits
+    examples = (vars(part) for part in (splits.train, splits.test))
+    data = fingerprint(*(array for arrays in examples for array in arrays.values()))
+    codes = fingerprint(*world.codes.values())
+    return kept | {"examples": data, "codes": codes}

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 import semid_tf as sid
 
 HISTORY_LENGTH = 20
+# The unigram for as many epochs as methods take that are trained on top of it.
+LONGER = "unigram_longer"
 # Methods of one size come first: the unigram is what others are trained on top of.
-UNSIZED_METHODS = ("unigram", "dense", "dense_x1.5", "dense_x2", "random_sid")
-SIZED_METHODS = ("random_hash", "bigram", "prefix", "sentencepiece", "id_sid")
+UNSIZED_METHODS = ("unigram", LONGER, "dense", "dense_x1.5", "dense_x2", "random_sid")
+SIZED_METHODS = ("random_hash", "bigram", "prefix", "sentencepiece_alone", "sentencepiece", "id_sid")
 
 
 @dataclass(frozen=True)

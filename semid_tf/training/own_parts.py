@@ -11,6 +11,9 @@ from semid_tf.layers import CatalogueEmbedding, PieceEmbedding, UnifiedEmbedding
 from semid_tf.models import Ranker, TwoViews
 from semid_tf.training.ranker import train_ranker
 
+#: Passes over the examples that own parts take.
+OWN_EPOCHS = 2
+
 
 def with_own_parts(
     ranker: Ranker, rows: np.ndarray, num_rows: int, counts: np.ndarray, half_seen: float
@@ -40,7 +43,7 @@ def with_own_parts(
     return grown
 
 
-def fit_own_parts(title: str, ranker: Ranker, train: Examples, epochs: int = 2) -> Ranker:
+def fit_own_parts(title: str, ranker: Ranker, train: Examples, epochs: int = OWN_EPOCHS) -> Ranker:
     """Trains the own parts of what `with_own_parts` made.
 
     Args:

@@ -7,6 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import semid_tf as sid
@@ -17,7 +20,7 @@ from experiments.singh2024.__main__ import main, run
 from experiments.singh2024.settings import Run, Settings, all_runs
 from experiments.singh2024.summary import summarize
 
-METHODS = ("random_hash", "unigram", "sentencepiece")
+METHODS = ("random_hash", "unigram", "unigram_longer", "sentencepiece_alone", "sentencepiece")
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +57,23 @@ def test_every_method_has_every_table_size(done: tuple[dict[str, Any], Path]) ->
     assert {name: list(found["rows"]) for name, found in methods.items()} == {
         "random_hash": ["40"],
         "unigram": ["33"],
+        "unigram_longer": ["33"],
+        "sentencepiece_alone": ["40"],
         "sentencepiece": ["40"],
     }
     for found in methods.values():
         for cell in found["rows"].values():
             assert cell["auc_low"] <= cell["auc"] <= cell["auc_high"]
             assert len(cell["auc_by_decile"]) == 10
+            tenths = zip(*(cell[f"auc_by_decile{end}"] for end in ("_low", "", "_high")), strict=True)
+            assert all(low <= value <= high for low, value, high in tenths if value is not None)
             assert 0 < cell["without_history"]["auc"] < 1
 
 
 def test_figures_are_those_of_the_runs(done: tuple[dict[str, Any], Path]) -> None:
     result, folder = done
     lines = [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()[1:]]
-    assert len(lines) == 2 * 3 + 2
+    assert len(lines) == 2 * 5 + 2
     by_run = {tuple(line["run"].values()): line for line in lines}
     one, base = by_run["sentencepiece", 40, 3, False, "all"], by_run["random_hash", 40, 3, False, "all"]
     cell = result["methods"]["sentencepiece"]["rows"]["40"]["without_history"]
@@ -74,6 +81,25 @@ def test_figures_are_those_of_the_runs(done: tuple[dict[str, Any], Path]) -> Non
     assert cell["auc_gain_percent"] == pytest.approx(100 * (one["auc"] - base["auc"]) / base["auc"])
     assert result["methods"]["unigram"]["rows"]["33"]["lookups_per_item"] == 2
     assert result["codes_of_another_time"]["first"]["auc"] == by_run["unigram", 40, 3, True, "first"]["auc"]
+
+
+def test_a_method_on_top_of_another_costs_what_both_cost(done: tuple[dict[str, Any], Path]) -> None:
+    methods = done[0]["methods"]
+    (base,), (on_top,) = (methods[name]["rows"].values() for name in ("unigram", "sentencepiece"))
+    assert on_top["train_s"] > base["train_s"]
+    lines = [json.loads(line) for line in (done[1] / "runs.jsonl").read_text().splitlines()[1:]]
+    assert done[0]["seconds"] > sum(line["run_s"] for line in lines)
+
+
+def test_runs_of_other_examples_are_no_part_of_it(
+    files: dict[str, str], done: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    swapped = pq.read_table(files["interactions"])
+    users = np.roll(swapped.column("user_id").to_numpy(), 1)
+    swapped = swapped.set_column(swapped.column_names.index("user_id"), "user_id", pa.array(users))
+    pq.write_table(swapped, tmp_path / "interactions.parquet")
+    with pytest.raises(sid.ArtifactError, match="holds runs of other data"):
+        run(small(files | {"interactions": str(tmp_path / "interactions.parquet")}), done[1], [])
 
 
 def test_what_is_written(done: tuple[dict[str, Any], Path]) -> None:
@@ -97,7 +123,7 @@ def test_a_stopped_experiment_goes_on_where_it_was(
         for rows, cell in found["rows"].items():
             assert cell["auc"] == done[0]["methods"][name]["rows"][rows]["auc"]
     after = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()[1:]]
-    assert [line.get("marked") for line in after] == [1, 1] + [None] * 6
+    assert [line.get("marked") for line in after] == [1, 1] + [None] * 10
 
 
 def test_runs_of_other_settings_are_no_part_of_it(
@@ -111,9 +137,9 @@ def test_runs_of_other_settings_are_no_part_of_it(
 
 def test_the_plan_holds_all_methods_sizes_seeds_and_histories() -> None:
     runs = all_runs(Settings("a", "b", table_rows=(10, 20), seeds=(0, 1)))
-    assert len(runs) == len(set(runs)) == (5 * 2 + 5) * 2 * 2 + 2
+    assert len(runs) == len(set(runs)) == (6 * 2 + 6) * 2 * 2 + 2
     assert {run.history for run in runs if run.method == "id_sid" and run.table_rows == 20} == {True, False}
-    assert len(all_runs(Settings("a", "b").quick())) == 32
+    assert len(all_runs(Settings("a", "b").quick())) == 2 * (6 * 2 + 6) + 2
 
 
 def test_figures_are_means_over_seeds() -> None:
