@@ -12,7 +12,7 @@ import tf_keras
 
 from semid_tf.artifacts import fingerprint
 from semid_tf.config import RQVAEConfig
-from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, WeightedRows, taken
+from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource
 from semid_tf.errors import ConfigError
 from semid_tf.progress import FiniteLoss, ProgressBar
 from semid_tf.quantizer.checkpoints import FitCheckpoints, FitParts, Origin, Position
@@ -27,7 +27,7 @@ from semid_tf.quantizer.loop import run_epochs
 from semid_tf.quantizer.regularization import dropout_for
 from semid_tf.quantizer.rqvae import RQVAE
 from semid_tf.quantizer.start import start
-from semid_tf.quantizer.survey import Survey, survey
+from semid_tf.quantizer.survey import Survey, some_of, survey
 
 _JUDGED_ITEMS = 20_000
 _VARIANCE_HELD = 0.999
@@ -83,7 +83,7 @@ def fit_rqvae(
     parts = FitParts(
         Position(),
         EpochFigures(model.code_space),
-        KeepBest(_sample(found.sample, _JUDGED_ITEMS, config.seed)),
+        KeepBest(some_of(found.sample, _JUDGED_ITEMS, config.seed)),
     )
     saver = None
     if checkpoints is not None:
@@ -148,13 +148,6 @@ def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
     steps = -(-found.num_items // config.batch_size)
     epochs = config.epochs or min(_MOST_EPOCHS, max(_EPOCHS, -(-_LEAST_STEPS // steps)))
     return dataclasses.replace(config, latent_dim=dim, epochs=epochs)
-
-
-def _sample(rows: WeightedRows, most: int, seed: int) -> WeightedRows:
-    count = len(rows.weights)
-    if count <= most:
-        return rows
-    return taken(rows, np.sort(np.random.default_rng(seed).choice(count, most, replace=False)))
 
 
 def _own_callbacks(
