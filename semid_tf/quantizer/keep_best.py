@@ -36,13 +36,21 @@ class KeepBest(tf_keras.callbacks.Callback):
         self._judge = self._over_embeddings(self.model.call)
         if not self.best_weights:
             self._keep_if_better(0)
+        if self._gives_up(self._epochs_done()):  # as it had when it was saved
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         error = self._keep_if_better(epoch + 1)
-        if self.best_epoch == 0 and epoch + 1 >= max(_PATIENCE, self.params["epochs"] // 2):
+        if self._gives_up(epoch + 1):
             self.model.stop_training = True
         if logs is not None:
             logs["normalized_mse"] = error
+
+    def _epochs_done(self) -> int:
+        return int(self.model.optimizer.iterations) // self.params["steps"]
+
+    def _gives_up(self, epochs_done: int) -> bool:
+        return self.best_epoch == 0 and epochs_done >= max(_PATIENCE, self.params["epochs"] // 2)
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.model.set_weights(self.best_weights)
