@@ -413,7 +413,7 @@ class Chain:
         table = self.item_table
         restored = self.saved_quantizer.decode(table.codes)
         found = quality_of(table.item_ids, table.codes, table.code_space)
-        different = different_rows(self.items.embeddings, table.code_space.largest)
+        different = different_rows(self.items.embeddings, table.code_space)
         warnings = collapse_warnings(found.code_usage, found.perplexity, table.code_space, different)
         for line in warnings:
             self.say(f"warning: {line}")

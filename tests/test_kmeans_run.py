@@ -1,4 +1,4 @@
-"""A run with residual k-means gives the codes of residual k-means fitted by hand."""
+"""Runs with residual k-means: trained by the run, or given."""
 
 from __future__ import annotations
 
@@ -11,14 +11,38 @@ import semid_tf as sid
 from semid_tf.chain import Chain
 
 
+def data_in(folder: Path) -> sid.DataConfig:
+    """The two tables of a folder."""
+    return sid.DataConfig(
+        items=str(folder / "items.parquet"), interactions=str(folder / "interactions.parquet")
+    )
+
+
 def test_codes_are_those_of_a_fit_by_hand(tmp_path: Path) -> None:
     write_world(tmp_path)
     settings = sid.ResidualKMeansConfig(num_levels=2, codebook_size=8, seed=3)
-    data = sid.DataConfig(
-        items=str(tmp_path / "items.parquet"), interactions=str(tmp_path / "interactions.parquet")
-    )
+    data = data_in(tmp_path)
     config = sid.RunConfig(output=str(tmp_path / "run"), data=data, residual_kmeans=settings)
     by_run = Chain(config, lambda line: None).saved_quantizer
     embeddings = sid.read_items(data.items).embeddings
     by_hand = sid.fit_residual_kmeans(embeddings, config=settings).encode(embeddings).numpy()
     np.testing.assert_array_equal(by_run.encode(embeddings), by_hand)
+
+
+def test_a_small_new_catalogue_raises_no_alarm(tmp_path: Path) -> None:
+    """Eighty items cannot use 64 codes: a sound quantizer of three thousand leaves a third of them out."""
+    items = sid.synthetic_items(3_000, 16, seed=0)
+    settings = sid.ResidualKMeansConfig(num_levels=2, codebook_size=64)
+    model = sid.fit_residual_kmeans(items.embeddings, config=settings)
+
+    def fill(folder: Path) -> sid.Made:
+        sid.save_quantizer(model, folder)
+        return sid.Made(model.fingerprint)
+
+    given = sid.ArtifactStore(tmp_path / "store").make("quantizer", settings, (), fill)
+    few = sid.items_from_table(items.table.take(np.random.default_rng(0).choice(3_000, 80, replace=False)))
+    sid.write_tables(tmp_path, few, sid.synthetic_interactions(few, 20, 10, seed=0))
+    config = sid.RunConfig(output=str(tmp_path / "run"), data=data_in(tmp_path))
+    quality = Chain(config, lambda line: None, quantizer=str(given.path)).quality()
+    assert quality["warnings"] == []
+    assert max(quality["codes_used"]) < 0.9 * 64

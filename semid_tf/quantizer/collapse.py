@@ -18,6 +18,8 @@ LEAST_PERPLEXITY = 0.2
 # It is dead where its codes tell hardly anything: below this perplexity about all items have one code.
 _DEAD_PERPLEXITY = 1.5
 _CALLER_OF_FIT = 4
+# Items a code that leave next to none unused by chance: one in ten million.
+_MANY_ITEMS = 16
 
 _LATER_LEVELS = "fit fewer levels (num_levels): earlier codes leave nothing to tell apart"
 _START = "start from k-means over more items (kmeans_items), lower learning_rate"
@@ -34,28 +36,33 @@ def collapse_warnings(
     """One line for each level that uses too few of its codes: what, where and how to mend it.
 
     A level is said where less than 90 % of its codes are in use, or their perplexity is below 20 % of their
-    number; of a catalogue with fewer items than codes, as many codes count as there are items.
+    number; of few items only as many codes count as these would use if they chose evenly at random.
 
     Args:
         usage: share of the codes in use, one a level, see `code_usage`.
         perplexity: one a level, see `perplexity`.
         code_space: levels and their codes.
-        items: different ones that were counted; so few items cannot use more codes. None = many.
+        items: different ones that were counted. None = many.
 
     >>> collapse_warnings([1.0, 0.25], [200.0, 50.0], CodeSpace(2, 256))  # doctest: +ELLIPSIS
     ['level 1 has collapsed: 64 of 256 codes in use (25 %), perplexity 50.0; revive dead codes sooner ...']
     """
     lines = []
     for level, size in enumerate(code_space.codebook_sizes):
-        reachable = size if items is None else min(size, items)
+        reachable = size if items is None else _reachable(size, items)
         used = usage[level] * size
         if used < LEAST_USAGE * reachable or perplexity[level] < LEAST_PERPLEXITY * reachable:
             found = f"{used:.0f} of {size} codes in use ({used / size:.0%})".replace("%", " %")
             few = f"there are only {items} different items, so lower codebook_size or give more items"
             what, cure = _judge(level, used / reachable, perplexity[level])
-            cure = few if reachable < size else cure
+            cure = few if items is not None and items < size else cure
             lines.append(f"level {level} {what}: {found}, perplexity {perplexity[level]:.1f}; {cure}.")
     return lines
+
+
+def _reachable(size: int, items: int) -> float:
+    """Codes of a level that so many items use if they choose evenly at random."""
+    return size * (1 - (1 - 1 / size) ** items)
 
 
 def _judge(level: int, usage: float, perplexity: float) -> tuple[str, str]:
@@ -77,7 +84,7 @@ def warn_of_collapse(when: str, counts: np.ndarray, embeddings: np.ndarray, code
         embeddings: float32 [n, dim], what was coded, or a sample.
         code_space: levels and their codes.
     """
-    items = different_rows(embeddings, code_space.largest)
+    items = different_rows(embeddings, code_space)
     usage, perplexity = usage_of_counts(counts, code_space), perplexity_of_counts(counts)
     lines = collapse_warnings(usage.tolist(), perplexity.tolist(), code_space, items)
     for line in lines:
@@ -85,15 +92,15 @@ def warn_of_collapse(when: str, counts: np.ndarray, embeddings: np.ndarray, code
     return bool(lines)
 
 
-def different_rows(rows: np.ndarray, most: int) -> int:
-    """How many rows of [n, dim] differ; it stops counting at `most`.
+def different_rows(rows: np.ndarray, code_space: CodeSpace) -> int:
+    """How many rows of [n, dim] differ; it stops counting at 16 a code, where all codes can be reached.
 
-    >>> different_rows(np.array([[1, 2], [1, 2], [3, 4]]), 8)
+    >>> different_rows(np.array([[1, 2], [1, 2], [3, 4]]), CodeSpace(2, 8))
     2
     """
-    found: set[bytes] = set()
+    found: set[int] = set()
     for row in rows:
-        found.add(row.tobytes())
-        if len(found) == most:
+        found.add(hash(row.tobytes()))  # the bytes themselves would be another copy of the rows
+        if len(found) == _MANY_ITEMS * code_space.largest:
             break
     return len(found)

@@ -12,7 +12,7 @@ import tf_keras
 
 from semid_tf.artifacts import fingerprint
 from semid_tf.config import RQVAEConfig
-from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource
+from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, WeightedRows
 from semid_tf.errors import ConfigError
 from semid_tf.progress import FiniteLoss, ProgressBar
 from semid_tf.quantizer.checkpoints import FitCheckpoints, FitParts, Origin, Position
@@ -94,7 +94,7 @@ def fit_rqvae(
     own = _own_callbacks(parts, saver, event_files, batches, config)
     run_epochs(model, batches, parts, [*own, *callbacks])
     parts.best.settle(found.sample)
-    _warn_if_collapsed(parts, config)
+    _warn_if_collapsed(parts, found.sample)
     return model
 
 
@@ -164,9 +164,9 @@ def _own_callbacks(
     return [last_good, parts.best, *events, *([] if saver is None else [saver]), bar]
 
 
-def _warn_if_collapsed(parts: FitParts, config: RQVAEConfig) -> None:
+def _warn_if_collapsed(parts: FitParts, sample: WeightedRows) -> None:
     """Of the result, or else of what training made of it before the best epoch was taken."""
-    best, last, space = parts.best, parts.figures, config.code_space
-    if not warn_of_collapse("", best.code_counts(), best.judged.embeddings, space):
+    best, last, space = parts.best, parts.figures, parts.figures.code_space
+    if not warn_of_collapse("", best.code_counts(sample), sample.embeddings, space):
         when = f"epoch {best.best_epoch} is kept because in the last one "
-        warn_of_collapse(when, last.counts, best.judged.embeddings, space)
+        warn_of_collapse(when, last.counts, sample.embeddings, space)

@@ -68,9 +68,9 @@ class KeepBest(tf_keras.callbacks.Callback):
             self.best_error, self.best_epoch, self.best_weights = error, epoch, self.model.get_weights()
         return error
 
-    def code_counts(self) -> np.ndarray:
-        """Judged items that have each code: int64 [num_levels, codebook_size]."""
-        codes = in_chunks(self._over_embeddings(self.model.encode), self.judged.embeddings)
+    def code_counts(self, items: WeightedRows) -> np.ndarray:
+        """Items that have each code: int64 [num_levels, codebook_size]."""
+        codes = in_chunks(self._over_embeddings(self.model.encode), items.embeddings)
         return code_counts(codes, self.model.code_space)
 
     def _over_embeddings(self, function: Callable[[tf.Tensor], tf.Tensor]) -> _GraphFunction:

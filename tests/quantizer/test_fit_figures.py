@@ -14,6 +14,7 @@ import tf_keras
 
 import semid_tf as sid
 from semid_tf.progress import ProgressBar
+from semid_tf.quantizer import fit
 from semid_tf.quantizer.code_figures import EpochFigures
 from semid_tf.quantizer.fit import start_rqvae
 from semid_tf.quantizer.rqvae import Learned
@@ -168,6 +169,18 @@ def test_a_collapse_in_training_is_said_though_the_start_is_kept(embeddings: np.
         r"perplexity \d+\.\d; revive dead codes sooner \(revive_after_steps\), ",
         first,
     ), first
+
+
+def test_a_healthy_fit_of_many_codes_is_silent(
+    recwarn: pytest.WarningsRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch is judged by 200 items, which cannot use 128 codes; all 2,000 do."""
+    monkeypatch.setattr(fit, "_JUDGED_ITEMS", 200)
+    items = sid.synthetic_items(2_000, dim=8, seed=1).embeddings
+    config = dataclasses.replace(CONFIG, codebook_size=128, batch_size=1024)
+    model = sid.fit_rqvae(items, config=config)
+    assert not [warning for warning in recwarn if issubclass(warning.category, sid.CodebookCollapseWarning)]
+    assert min(sid.code_usage(model.encode(items[:200]).numpy(), config.code_space)) < 0.85
 
 
 def test_a_healthy_fit_is_silent(recwarn: pytest.WarningsRecorder, embeddings: np.ndarray) -> None:
