@@ -58,6 +58,7 @@ class KeepBest(tf_keras.callbacks.Callback):
     def settle(self, items: WeightedRows) -> None:
         """Once trained: codes that no item has move to where they are needed, if that is no worse."""
         if use_idle_codes(self.model, items):
+            self.model.restart_averages()
             self._keep_if_better(self.best_epoch)
             self.model.set_weights(self.best_weights)
 

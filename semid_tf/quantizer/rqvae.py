@@ -127,6 +127,10 @@ class RQVAE(Quantizer):
         self.encoder.linear.kernel.assign(axes)
         self.decoder.linear.kernel.assign(axes.T)
         self.quantizer.codebooks.assign(codebooks)
+        self.restart_averages()
+
+    def restart_averages(self) -> None:
+        """Lets moving averages, if there are any, begin from the present codewords: after any other move."""
         if self.averages is not None:
             self.averages.restart(self.quantizer)
 

@@ -39,6 +39,7 @@ def start(model: RQVAE, found: Survey) -> None:
     weights = weights * np.float32(found.num_items / found.moments.weight)
     model.start(standardization, axes, _codebooks(WeightedRows(latent, weights), config))
     use_idle_codes(model, found.sample)
+    model.restart_averages()
     model.input_noise.assign(noise_for(config, found.num_items, _error(model, found.sample)))
     copy_from_first_replica(model.weights)
 
