@@ -186,6 +186,8 @@ class RQVAE(Quantizer):
         paired = isinstance(items, tuple | list)
         weights = _weights_of(items, weights)
         embedding, weights = (tf.concat(items, 0), tf.tile(weights, [2])) if paired else (items, weights)
+        # Times 0 would not do: what rows that do not count hold may be no number.
+        embedding = tf.where(weights[:, None] > 0, embedding, self.mean)
         result = self._pass(embedding, levels, disturbance)
         loss = _weighted_mean(result.losses, weights)
         if paired:

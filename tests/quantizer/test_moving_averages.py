@@ -94,10 +94,11 @@ def test_ten_steps_are_those_of_numpy(assignment: str) -> None:
     assert not model.quantizer.codebooks.numpy()[1, 4:].any()
 
 
-def test_rows_of_weight_zero_change_nothing_whatever_they_hold() -> None:
+@pytest.mark.parametrize("junk", [1e6, 1e30, np.inf, np.nan])
+def test_rows_of_weight_zero_change_nothing_whatever_they_hold(junk: float) -> None:
     random = np.random.default_rng(2)
     batch = random.normal(size=(BATCH, DIM)).astype(np.float32)
-    padded = np.concatenate([batch, np.full((9, DIM), 1e6, np.float32)])
+    padded = np.concatenate([batch, np.full((9, DIM), junk, np.float32)])
     weights = np.ones(BATCH, np.float32)
     bare, with_padding = model_of(CONFIG), model_of(CONFIG)
     bare.train_on_batch(batch, weights, weights)

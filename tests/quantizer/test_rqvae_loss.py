@@ -96,9 +96,11 @@ def test_what_keras_shows_is_the_loss_of_all_batches(model: sid.RQVAE, embedding
     assert history["loss"] == pytest.approx([expected] * 2, rel=1e-5)
 
 
-def test_items_of_weight_zero_add_nothing(model: sid.RQVAE, embeddings: np.ndarray) -> None:
+@pytest.mark.parametrize("junk", [5.0, np.inf, np.nan])
+def test_items_of_weight_zero_add_nothing(model: sid.RQVAE, embeddings: np.ndarray, junk: float) -> None:
     weights = (np.arange(ITEMS) < 20).astype(np.float32)
-    found = model.test_on_batch(embeddings, weights, weights)
+    holding = np.where(weights[:, None] > 0, embeddings, np.float32(junk))
+    found = model.test_on_batch(holding, weights, weights)
     assert found == pytest.approx(model.test_on_batch(embeddings[:20]), rel=1e-6)
 
 
