@@ -252,6 +252,11 @@ class RQVAEConfig:
         if self.revive_below and self.codebook_update != "ema":
             raise ConfigError('revive_below counts by moving averages; set codebook_update = "ema" too.')
         object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
+        if self.revive_below >= (start := self.batch_size / self.code_space.largest):
+            raise ConfigError(
+                f"revive_below must be below batch_size / codebook_size, {start:g}, where a revived code "
+                f"begins, got {self.revive_below}."
+            )
 
     @property
     def code_space(self) -> CodeSpace:

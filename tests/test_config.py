@@ -107,6 +107,11 @@ OTHERS = [
         'revive_below counts by moving averages; set codebook_update = "ema" too.',
     ),
     (
+        sid.RQVAEConfig,
+        {"revive_below": 4.0, "codebook_update": "ema"},
+        "revive_below must be below batch_size / codebook_size, 4, where a revived code begins, got 4.0.",
+    ),
+    (
         sid.ResidualKMeansConfig,
         {"fsq_sizes": (8, 8)},
         "fsq_sizes [8, 8] make 64 codes, but the last level has 256; both must agree.",
