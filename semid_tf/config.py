@@ -181,7 +181,7 @@ class RQVAEConfig:
         commitment_weight: weight of the commitment loss (beta, .25 in the paper).
         item_weight_power: an item seen n times in training weighs (1 + n) ** power;
             0 = all items alike, 1 = by impressions as in the paper.
-        kmeans_items: k-means start sees at most so many items.
+        kmeans_items: k-means start sees at most so many items; at least one a code.
         kmeans_iterations: at most so many Lloyd iterations a level and stage.
         start_beams: widths of the beams on whose paths the start may be fitted; the one that codes held-out
             items best is taken. 1 = on greedy paths.
@@ -197,7 +197,7 @@ class RQVAEConfig:
             pairs of items.
         input_noise, hidden_dropout: noise on what is encoded, in terms of the error of the start, and dropout
             of the decoder's hidden layer, for a catalogue of 12,000 items; less with more, see
-            `Regularization`.
+            `Disturbance`.
         revive_after_steps: a code that no item chose for so many steps moves to a random residual.
         revive_below: with `ema`, so does a code whose moving count falls below; 0 = never.
         epochs: passes over the items; 0 = 40, or of a small catalogue as many more, up to 100, as make 1,000
@@ -235,7 +235,7 @@ class RQVAEConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "hidden_dim", "decoder_dim", "kmeans_items", "kmeans_iterations")
+        _at_least(self, 1, "hidden_dim", "decoder_dim", "kmeans_iterations")
         _at_least(self, 0, "latent_dim", "input_noise", "hidden_dropout")
         _below_one(self, "hidden_dropout")
         object.__setattr__(self, "start_beams", tuple(self.start_beams))
@@ -252,6 +252,11 @@ class RQVAEConfig:
         if self.revive_below and self.codebook_update != "ema":
             raise ConfigError('revive_below counts by moving averages; set codebook_update = "ema" too.')
         object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
+        if self.kmeans_items < self.code_space.largest:
+            raise ConfigError(
+                f"kmeans_items must be at least the largest codebook_size, {self.code_space.largest}, got "
+                f"{self.kmeans_items}."
+            )
         if self.revive_below >= (start := self.batch_size / self.code_space.largest):
             raise ConfigError(
                 f"revive_below must be below batch_size / codebook_size, {start:g}, where a revived code "
@@ -298,6 +303,8 @@ class ResidualKMeansConfig:
         _one_of(self, "assignment", ("euclidean", "cosine", "hybrid", "normalized"))
         object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
         object.__setattr__(self, "fsq_sizes", tuple(self.fsq_sizes))
+        if min(self.fsq_sizes, default=1) < 1:
+            raise ConfigError(f"fsq_sizes must all be at least 1, got {list(self.fsq_sizes)}.")
         if self.fsq_sizes and math.prod(self.fsq_sizes) != self.code_space.codebook_sizes[-1]:
             raise ConfigError(
                 f"fsq_sizes {list(self.fsq_sizes)} make {math.prod(self.fsq_sizes)} codes, but the last "

@@ -25,7 +25,6 @@ COUNTS_AT_LEAST_ONE = {
         "codebook_size",
         "hidden_dim",
         "decoder_dim",
-        "kmeans_items",
         "kmeans_iterations",
         "revive_after_steps",
         "batch_size",
@@ -110,6 +109,16 @@ OTHERS = [
         sid.RQVAEConfig,
         {"revive_below": 4.0, "codebook_update": "ema"},
         "revive_below must be below batch_size / codebook_size, 4, where a revived code begins, got 4.0.",
+    ),
+    (
+        sid.RQVAEConfig,
+        {"kmeans_items": 255},
+        "kmeans_items must be at least the largest codebook_size, 256, got 255.",
+    ),
+    (
+        sid.ResidualKMeansConfig,
+        {"fsq_sizes": (-16, -16)},
+        "fsq_sizes must all be at least 1, got [-16, -16].",
     ),
     (
         sid.ResidualKMeansConfig,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from semid_tf.config import ResidualKMeansConfig
-from semid_tf.quantizer.assignment import EUCLIDEAN, assignments, has_unit_levels
+from semid_tf.quantizer.assignment import EUCLIDEAN, Assignment, assignments, has_unit_levels
 from semid_tf.quantizer.balanced import balanced_clusters
 from semid_tf.quantizer.checks import usable_items
 from semid_tf.quantizer.fsq import fsq_clusters
@@ -40,7 +42,9 @@ def fit_residual_kmeans(
     if not has_unit_levels(parts):
         standardization = standardization._replace(scale=1.0)
     points = (items.embeddings - standardization.mean) / standardization.scale
-    levels = fit_levels(points, items.weights, config.code_space, parts, _clusterings(config), config.seed)
+    levels = fit_levels(
+        points, items.weights, config.code_space, parts, _clusterings(config, parts), config.seed
+    )
     if config.assignment == EUCLIDEAN and not config.balanced and not config.fsq_sizes:
         levels = _refined(points, items.weights, levels, config)
     model = ResidualKMeans(embeddings.shape[1], config)
@@ -48,9 +52,9 @@ def fit_residual_kmeans(
     return model
 
 
-def _clusterings(config: ResidualKMeansConfig) -> list[Clustering]:
-    clusters = balanced_clusters if config.balanced else kmeans_clusters
-    all_levels = [clusters(config.iterations)] * config.num_levels
+def _clusterings(config: ResidualKMeansConfig, parts: Sequence[Assignment]) -> list[Clustering]:
+    plain = [kmeans_clusters(config.iterations)] * config.num_levels
+    all_levels = [balanced_clusters(config.iterations, part) for part in parts] if config.balanced else plain
     return [*all_levels[:-1], fsq_clusters(config.fsq_sizes)] if config.fsq_sizes else all_levels
 
 

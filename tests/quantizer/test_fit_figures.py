@@ -101,8 +101,9 @@ def test_a_draw_is_fixed_by_seed_and_step(embeddings: np.ndarray) -> None:
 
 
 def test_event_files_hold_the_figures(embeddings: np.ndarray, tmp_path: Path) -> None:
-    record = Record()
-    model = sid.fit_rqvae(embeddings, config=STILL, event_files=tmp_path, callbacks=[record])
+    record, sizes = Record(), (8, 4)
+    config = dataclasses.replace(STILL, codebook_size=sizes)
+    model = sid.fit_rqvae(embeddings, config=config, event_files=tmp_path, callbacks=[record])
     (path,) = tmp_path.iterdir()
     read: dict[tuple[str, int], np.ndarray] = {}
     plugins = {}
@@ -117,8 +118,10 @@ def test_event_files_hold_the_figures(embeddings: np.ndarray, tmp_path: Path) ->
     for epoch, logs in enumerate(record.logs, 1):
         for name, value in logs.items():
             assert read[name, epoch] == pytest.approx(value, rel=1e-6)
-    counts = [np.bincount(level, minlength=8) for level in model.encode(embeddings).numpy().T]
+    codes = model.encode(embeddings).numpy()
+    counts = [np.bincount(level, minlength=size) for level, size in zip(codes.T, sizes, strict=True)]
     for level, of_level in enumerate(counts):
+        assert read[f"items_per_code/level_{level}", 2][:, 2].sum() == sizes[level]
         for left, right, codes in read[f"items_per_code/level_{level}", 2]:
             last = right == of_level.max()
             inside = (of_level >= left) & ((of_level <= right) if last else (of_level < right))

@@ -84,6 +84,14 @@ def test_balanced_clusters_weigh_alike_and_so_do_those_of_new_items() -> None:
     assert error(balanced, seen) > error(plain, seen)
 
 
+@pytest.mark.parametrize("assignment", ["cosine", "hybrid"])
+def test_balanced_directions_weigh_alike_too(items: np.ndarray, assignment: str) -> None:
+    config = dataclasses.replace(CONFIG, balanced=True, assignment=assignment)
+    codes = sid.fit_residual_kmeans(items, config=config).encode(items).numpy()
+    loads = np.stack([np.bincount(level, minlength=8) for level in codes.T]) * 8 / len(items)
+    assert np.abs(loads - 1).max() < 0.1
+
+
 def test_the_last_level_by_fsq_is_each_axis_rounded_to_its_steps(items: np.ndarray) -> None:
     config = dataclasses.replace(CONFIG, codebook_size=(16, 12), fsq_sizes=(4, 3))
     model = sid.fit_residual_kmeans(items, config=config)
