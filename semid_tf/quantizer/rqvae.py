@@ -238,7 +238,7 @@ class RQVAE(Quantizer):
         return tf.stack([4 * self.config.seed + purpose, tf.cast(self.optimizer.iterations, tf.int32)])
 
     def _disturbance(self) -> Disturbance:
-        """Noise and dropout of this step; replicas draw alike, each for its share."""
+        """Noise and dropout of this step; an item meets the same on however many replicas."""
         return Disturbance.of(self.input_noise, self.hidden_dropout, self._seed(2), self._seed(3))
 
     def _levels_of_step(self) -> tf.Tensor | None:
