@@ -187,7 +187,8 @@ class Chain:
         return Made(model.fingerprint)
 
     def _fill_kmeans(self, settings: ResidualKMeansConfig, folder: Path) -> Made:
-        model = fit_residual_kmeans(self.items.embeddings, config=settings)
+        with self._alarms_said():
+            model = fit_residual_kmeans(self.items.embeddings, config=settings)
         save_quantizer(model, folder)
         return Made(model.fingerprint)
 

@@ -62,6 +62,14 @@ def _one_of(config: Any, name: str, choices: tuple[str, ...]) -> None:
         raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}.")
 
 
+def _an_item_a_code(config: Any) -> None:
+    largest = config.code_space.largest
+    if config.kmeans_items < largest:
+        raise ConfigError(
+            f"kmeans_items must be at least the largest codebook_size, {largest}, got {config.kmeans_items}."
+        )
+
+
 @dataclass(frozen=True)
 class CodeSpace:
     """The shape of a Semantic ID: `num_levels` codes, coarsest first, each from 0 to its level's size - 1.
@@ -252,11 +260,7 @@ class RQVAEConfig:
         if self.revive_below and self.codebook_update != "ema":
             raise ConfigError('revive_below counts by moving averages; set codebook_update = "ema" too.')
         object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
-        if self.kmeans_items < self.code_space.largest:
-            raise ConfigError(
-                f"kmeans_items must be at least the largest codebook_size, {self.code_space.largest}, got "
-                f"{self.kmeans_items}."
-            )
+        _an_item_a_code(self)
         if self.revive_below >= (start := self.batch_size / self.code_space.largest):
             raise ConfigError(
                 f"revive_below must be below batch_size / codebook_size, {start:g}, where a revived code "
@@ -282,6 +286,8 @@ class ResidualKMeansConfig:
         fsq_sizes: steps of each axis of the last level, as in (8, 8, 4): its codes are then a grid over the
             axes of largest variance (FSQ, arXiv 2309.15505; QARM V2, 2602.08559); the product of the steps
             must be the last codebook's size. Empty = clusters like the other levels.
+        kmeans_items: of a source larger than memory at most so many items are clustered, drawn at random; at
+            least one a code.
         iterations: at most so many Lloyd iterations a level.
         refinements: rounds in which all levels are refined together, see `refine`; only for plain Euclidean
             clusters.
@@ -293,6 +299,7 @@ class ResidualKMeansConfig:
     assignment: str = "euclidean"
     balanced: bool = False
     fsq_sizes: tuple[int, ...] = ()
+    kmeans_items: int = 100_000
     iterations: int = 6
     refinements: int = 15
     seed: int = 0
@@ -302,6 +309,7 @@ class ResidualKMeansConfig:
         _at_least(self, 0, "refinements", "seed")
         _one_of(self, "assignment", ("euclidean", "cosine", "hybrid", "normalized"))
         object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
+        _an_item_a_code(self)
         object.__setattr__(self, "fsq_sizes", tuple(self.fsq_sizes))
         if min(self.fsq_sizes, default=1) < 1:
             raise ConfigError(f"fsq_sizes must all be at least 1, got {list(self.fsq_sizes)}.")

@@ -110,10 +110,13 @@ OTHERS = [
         {"revive_below": 4.0, "codebook_update": "ema"},
         "revive_below must be below batch_size / codebook_size, 4, where a revived code begins, got 4.0.",
     ),
-    (
-        sid.RQVAEConfig,
-        {"kmeans_items": 255},
-        "kmeans_items must be at least the largest codebook_size, 256, got 255.",
+    *(
+        (
+            kind,
+            {"kmeans_items": 255},
+            "kmeans_items must be at least the largest codebook_size, 256, got 255.",
+        )
+        for kind in (sid.RQVAEConfig, sid.ResidualKMeansConfig)
     ),
     (
         sid.ResidualKMeansConfig,

@@ -13,10 +13,9 @@ import tf_keras
 from semid_tf.artifacts import fingerprint
 from semid_tf.config import RQVAEConfig
 from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, WeightedRows
-from semid_tf.errors import ConfigError
 from semid_tf.progress import FiniteLoss, ProgressBar
 from semid_tf.quantizer.checkpoints import FitCheckpoints, FitParts, Origin, Position
-from semid_tf.quantizer.checks import require_usable
+from semid_tf.quantizer.checks import refuse_weights, require_usable
 from semid_tf.quantizer.code_figures import EpochFigures
 from semid_tf.quantizer.collapse import warn_of_collapse
 from semid_tf.quantizer.event_files import EventFiles
@@ -101,8 +100,7 @@ def fit_rqvae(
 def _source(embeddings: np.ndarray | EmbeddingSource, weights: np.ndarray | None) -> EmbeddingSource:
     if not isinstance(embeddings, EmbeddingSource):
         return EmbeddingArrays(embeddings, weights)
-    if weights is not None:
-        raise ConfigError("weights go with arrays only; an embedding source brings its own.")
+    refuse_weights(weights)
     return embeddings
 
 
