@@ -22,24 +22,27 @@ _CANDIDATES = 64
 _PARTS, _ROWS_OF_A_PART = 4, 256
 
 
-def quantizer_module(model: Quantizer, beam_width: int = 1) -> tf.Module:
+def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _CANDIDATES) -> tf.Module:
     """The signatures of a trained quantizer as a plain `tf.Module` that knows no Keras.
 
     Args:
         model: an `RQVAE` or a `ResidualKMeans`.
         beam_width: of the search for codes, see `beam_codes`.
+        candidates: k, at most so many; fewer where the last level has fewer codes.
 
     Returns:
         A module with `encode` (`embedding` float32 [n, embedding_dim] -> `codes` int32 [n, num_levels]),
         `decode` (the way back) and `candidates` (`embedding` -> `codes` and `candidates` int32 [n, k], the
-        last level's codes, nearest first, k = 64 or as many as there are), all for batches of any size.
+        last level's codes, nearest first), all for batches of any size.
 
     Raises:
-        ConfigError: the beam width does not suit the quantizer.
+        ConfigError: the beam width does not suit the quantizer; candidates below 1.
     """
     model.quantizer.require_beam_width(beam_width)
+    if candidates < 1:
+        raise ConfigError(f"candidates must be at least 1, got {candidates}.")
     levels = [_constants(level) for level in model.quantizer.levels()]
-    k = min(_CANDIDATES, model.code_space.codebook_sizes[-1])
+    k = min(candidates, model.code_space.codebook_sizes[-1])
     embeddings = tf.TensorSpec((None, model.embedding_dim), tf.float32, "embedding")
 
     @tf.function(input_signature=[embeddings])
@@ -55,13 +58,13 @@ def quantizer_module(model: Quantizer, beam_width: int = 1) -> tf.Module:
         return {"embedding": model.decode(codes)}
 
     @tf.function(input_signature=[embeddings])
-    def candidates(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
+    def candidates_of(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
         latent = model.latent(embedding)
         codes = model.quantizer.encode(latent, beam_width, levels)
         return {"codes": codes, "candidates": model.quantizer.candidates(latent, k, beam_width, levels)}
 
     module = tf.Module(name="quantizer")
-    module.encode, module.decode, module.candidates = encode, decode, candidates
+    module.encode, module.decode, module.candidates = encode, decode, candidates_of
     module.tracked = [*model.weights, *(tensor for level in levels for tensor in level[:2])]
     return module
 
@@ -81,18 +84,22 @@ def _constants(level: SearchLevel) -> SearchLevel:
     return level._replace(folded=folded, words=words)
 
 
-def save_quantizer(model: Quantizer, folder: str | Path, beam_width: int = 1) -> None:
+def save_quantizer(
+    model: Quantizer, folder: str | Path, beam_width: int = 1, candidates: int = _CANDIDATES
+) -> None:
     """Writes a trained quantizer as a SavedModel with the signatures `encode`, `decode` and `candidates`.
 
     Args:
         model: an `RQVAE` or a `ResidualKMeans`.
         folder: to write into.
         beam_width: of the search for codes in `encode`: 1 = greedy; see `beam_codes`.
+        candidates: last codes that `candidates` gives an item, at most as many as there are. Relocation needs
+            as many as items share their earlier codes.
 
     Raises:
-        ConfigError: the beam width does not suit the quantizer.
+        ConfigError: the beam width does not suit the quantizer; candidates below 1.
     """
-    module = quantizer_module(model, beam_width)
+    module = quantizer_module(model, beam_width, candidates)
     signatures = {name: getattr(module, name) for name in ("encode", "decode", "candidates")}
     tf.saved_model.save(module, str(folder), signatures=signatures)
 
@@ -139,7 +146,10 @@ class SavedQuantizer:
         """
         most = int(self.module.signatures["candidates"].structured_outputs["candidates"].shape[1])
         if not 1 <= k <= most:
-            raise ConfigError(f"k must lie between 1 and the {most} candidates that were saved, got {k}.")
+            raise ConfigError(
+                f"k must lie between 1 and the {most} candidates that were saved, got {k}; "
+                f"save_quantizer(..., candidates=) saves up to {self.code_space.codebook_sizes[-1]}."
+            )
         return self._in_batches("candidates", "candidates", self._checked(embeddings))[:, :k]
 
     def _checked(self, embeddings: np.ndarray) -> np.ndarray:
