@@ -14,6 +14,7 @@ from semid_tf.data.finite import finite_float32
 from semid_tf.errors import ConfigError, DataError
 from semid_tf.ids.semantic_id import require_codes
 from semid_tf.quantizer.base import Quantizer
+from semid_tf.quantizer.residual import MeasuredCandidates
 from semid_tf.quantizer.search import SearchLevel
 
 KIND = "quantizer"
@@ -32,8 +33,8 @@ def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _C
 
     Returns:
         A module with `encode` (`embedding` float32 [n, embedding_dim] -> `codes` int32 [n, num_levels]),
-        `decode` (the way back) and `candidates` (`embedding` -> `codes` and `candidates` int32 [n, k], the
-        last level's codes, nearest first), all for batches of any size.
+        `decode` (the way back) and `candidates` (`embedding` -> `codes`, `candidates` int32 [n, k], the last
+        level's codes, nearest first, and their `distances` float32 [n, k]), all for batches of any size.
 
     Raises:
         ConfigError: the beam width does not suit the quantizer; candidates below 1.
@@ -61,7 +62,8 @@ def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _C
     def candidates_of(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
         latent = model.latent(embedding)
         codes = model.quantizer.encode(latent, beam_width, levels)
-        return {"codes": codes, "candidates": model.quantizer.candidates(latent, k, beam_width, levels)}
+        found = model.quantizer.measured_candidates(latent, k, beam_width, levels)
+        return {"codes": codes, "candidates": found.codes, "distances": found.distances}
 
     module = tf.Module(name="quantizer")
     module.encode, module.decode, module.candidates = encode, decode, candidates_of
@@ -133,7 +135,7 @@ class SavedQuantizer:
         Raises:
             DataError: the embeddings have another dimension or are not finite.
         """
-        return self._in_batches("encode", "codes", self._checked(embeddings))
+        return self._in_batches("encode", self._checked(embeddings), "codes")[0]
 
     def candidates(self, embeddings: np.ndarray, k: int) -> np.ndarray:
         """Codes for the last level, nearest first, under each item's earlier codes: int32 [n, k].
@@ -144,13 +146,28 @@ class SavedQuantizer:
             ConfigError: the quantizer was saved with fewer candidates.
             DataError: the embeddings have another dimension or are not finite.
         """
+        return self._candidates(embeddings, k, "candidates")[0]
+
+    def measured_candidates(self, embeddings: np.ndarray, k: int) -> MeasuredCandidates:
+        """The same with their squared distances, float32 [n, k], which `balanced_candidates` asks for.
+
+        Raises:
+            ConfigError: the quantizer was saved with fewer candidates, or before their distances were.
+            DataError: the embeddings have another dimension or are not finite.
+        """
+        if "distances" not in self.module.signatures["candidates"].structured_outputs:
+            raise ConfigError(f"quantizer {self.fingerprint} was saved without distances; save it anew.")
+        return MeasuredCandidates(*self._candidates(embeddings, k, "candidates", "distances"))
+
+    def _candidates(self, embeddings: np.ndarray, k: int, *outputs: str) -> list[np.ndarray]:
         most = int(self.module.signatures["candidates"].structured_outputs["candidates"].shape[1])
         if not 1 <= k <= most:
             raise ConfigError(
                 f"k must lie between 1 and the {most} candidates that were saved, got {k}; "
                 f"save_quantizer(..., candidates=) saves up to {self.code_space.codebook_sizes[-1]}."
             )
-        return self._in_batches("candidates", "candidates", self._checked(embeddings))[:, :k]
+        found = self._in_batches("candidates", self._checked(embeddings), *outputs)
+        return [values[:, :k] for values in found]
 
     def _checked(self, embeddings: np.ndarray) -> np.ndarray:
         if embeddings.ndim != 2 or embeddings.shape[1] != self.embedding_dim:
@@ -167,12 +184,13 @@ class SavedQuantizer:
             CodesError: a code is out of range.
         """
         require_codes(codes, self.code_space)
-        return self._in_batches("decode", "embedding", np.asarray(codes, np.int32))
+        return self._in_batches("decode", np.asarray(codes, np.int32), "embedding")[0]
 
-    def _in_batches(self, signature: str, output: str, values: np.ndarray) -> np.ndarray:
-        run = self.module.signatures[signature]
-        starts = range(0, max(len(values), 1), _BATCH)
-        return np.concatenate([run(tf.constant(values[i : i + _BATCH]))[output].numpy() for i in starts])
+    def _in_batches(self, signature: str, values: np.ndarray, *outputs: str) -> list[np.ndarray]:
+        run, starts = self.module.signatures[signature], range(0, max(len(values), 1), _BATCH)
+        found = (run(tf.constant(values[i : i + _BATCH])) for i in starts)
+        columns = zip(*([part[output].numpy() for output in outputs] for part in found), strict=True)
+        return [np.concatenate(column) for column in columns]
 
 
 def load_quantizer(folder: str | Path) -> SavedQuantizer:

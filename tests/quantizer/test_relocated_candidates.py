@@ -73,6 +73,34 @@ def test_published_items_stay_when_the_catalogue_grows(
     assert grown.moved[~early].any()
 
 
+def test_a_balanced_catalogue_grows_around_what_was_published(
+    fitted: sid.RQVAE,
+    saved: sid.SavedQuantizer,
+    items: sid.ItemCodes,
+    catalogue_items: sid.Items,
+    tmp_path: Path,
+) -> None:
+    candidates, distances = saved.measured_candidates(catalogue_items.embeddings, 16)
+    gaps = squared_gaps(fitted, catalogue_items.embeddings)
+    rows = np.arange(len(items))
+    np.testing.assert_allclose(distances, gaps[rows[:, None], candidates], atol=1e-4)
+    early = rows % 2 == 0
+    first = sid.ItemCodes(items.item_ids[early], items.codes[early], saved.fingerprint)
+    balanced = sid.balanced_candidates(first, candidates[early], distances[early])
+    sid.relocate(first, balanced).items.save(tmp_path / "published.parquet")
+    published = sid.ItemCodes.load(tmp_path / "published.parquet")
+
+    def grown(reordered: np.ndarray) -> tuple[sid.Relocation, float]:
+        found = sid.relocate(items, reordered, published=published)
+        np.testing.assert_array_equal(found.items.codes[early], published.codes)
+        return found, gaps[rows, found.items.codes[:, -1]][~early & ~found.unplaced].mean()
+
+    with_it, cost = grown(sid.balanced_candidates(items, candidates, distances, published=published))
+    without, dearer = grown(sid.balanced_candidates(items, candidates, distances))
+    assert with_it.unplaced.sum() == without.unplaced.sum()
+    assert cost < dearer
+
+
 def test_the_snippet_of_the_readme_publishes_the_first_time_and_later_on(
     catalogue_items: sid.Items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
