@@ -201,8 +201,8 @@ class RQVAEConfig:
         ema_decay, ema_epsilon: of the moving averages and their Laplace smoothing.
         gradient: how it passes the quantizer: `straight_through`, or `rotation` (arXiv 2410.06424).
         progressive_levels: train each batch with the first r levels, r drawn uniformly (PLUM).
-        contrastive_weight, contrastive_temperature: of the co-occurrence loss (PLUM), where training is given
-            pairs of items.
+        contrastive_weight, contrastive_temperature: of the co-occurrence loss (PLUM), where `RQVAE.fit` is
+            given pairs of items; `fit_rqvae`, and so the command, gives none.
         input_noise, hidden_dropout: noise on what is encoded, in terms of the error of the start, and dropout
             of the decoder's hidden layer, for a catalogue of 12,000 items; less with more, see
             `Disturbance`.
@@ -212,6 +212,8 @@ class RQVAEConfig:
             steps.
         batch_size, learning_rate: of Adam. The rate rises over the first 50 steps
             and decays to 0 along a cosine.
+        beam_width: with which a run saves the quantizer: of the search for codes, 1 = greedy, see
+            `save_quantizer`.
         seed: fixes start and order.
     """
 
@@ -240,10 +242,11 @@ class RQVAEConfig:
     epochs: int = 0
     batch_size: int = 1024
     learning_rate: float = 1e-2
+    beam_width: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "hidden_dim", "decoder_dim", "kmeans_iterations")
+        _at_least(self, 1, "hidden_dim", "decoder_dim", "kmeans_iterations", "beam_width")
         _at_least(self, 0, "latent_dim", "input_noise", "hidden_dropout")
         _below_one(self, "hidden_dropout")
         object.__setattr__(self, "start_beams", tuple(self.start_beams))
@@ -291,6 +294,8 @@ class ResidualKMeansConfig:
         iterations: at most so many Lloyd iterations a level.
         refinements: rounds in which all levels are refined together, see `refine`; only for plain Euclidean
             clusters.
+        beam_width: with which a run saves the quantizer: of the search for codes, 1 = greedy, see
+            `save_quantizer`; not with balanced or normalized codes.
         seed: fixes the start.
     """
 
@@ -302,10 +307,11 @@ class ResidualKMeansConfig:
     kmeans_items: int = 100_000
     iterations: int = 6
     refinements: int = 15
+    beam_width: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "iterations")
+        _at_least(self, 1, "iterations", "beam_width")
         _at_least(self, 0, "refinements", "seed")
         _one_of(self, "assignment", ("euclidean", "cosine", "hybrid", "normalized"))
         object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
@@ -320,6 +326,10 @@ class ResidualKMeansConfig:
             )
         if self.fsq_sizes and self.assignment == "cosine":
             raise ConfigError('fsq_sizes make a grid, not directions; with it, assignment may be "hybrid".')
+        if self.beam_width > 1 and (self.balanced or self.assignment == "normalized"):
+            raise ConfigError(
+                f"beam_width must be 1 with balanced codes and normalized residuals, got {self.beam_width}."
+            )
 
     @property
     def code_space(self) -> CodeSpace:

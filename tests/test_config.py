@@ -28,8 +28,9 @@ COUNTS_AT_LEAST_ONE = {
         "kmeans_iterations",
         "revive_after_steps",
         "batch_size",
+        "beam_width",
     ],
-    sid.ResidualKMeansConfig: ["num_levels", "codebook_size", "iterations"],
+    sid.ResidualKMeansConfig: ["num_levels", "codebook_size", "iterations", "beam_width"],
     sid.RankerConfig: ["dim", "recency_steps", "epochs", "batch_size"],
     sid.EvaluationConfig: ["bootstrap_samples"],
 }
@@ -132,6 +133,14 @@ OTHERS = [
         sid.ResidualKMeansConfig,
         {"fsq_sizes": (16, 16), "assignment": "cosine"},
         'fsq_sizes make a grid, not directions; with it, assignment may be "hybrid".',
+    ),
+    *(
+        (
+            sid.ResidualKMeansConfig,
+            {"beam_width": 2, **other},
+            "beam_width must be 1 with balanced codes and normalized residuals, got 2.",
+        )
+        for other in ({"balanced": True}, {"assignment": "normalized"})
     ),
     (
         sid.ResidualKMeansConfig,
