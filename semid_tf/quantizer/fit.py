@@ -48,7 +48,7 @@ def fit_rqvae(
 
     Starts from weighted PCA over all items and residual k-means on a sample, trains by Adam, and keeps the
     weights of the epoch (the start included) that reconstruct best, so that the result is never worse than
-    residual k-means. It stops where after half of the epochs none was better than the start.
+    that start. It stops where after half of the epochs none was better than the start.
 
     Under the scope of a `tf.distribute` strategy (mirrored, multi-worker) the replicas share each batch and
     stay equal; the result is that of one replica up to the order of sums. Every worker reads all embeddings.

@@ -32,8 +32,9 @@ def test_codes_are_those_of_numpy(items: np.ndarray) -> None:
     model = sid.fit_residual_kmeans(items, config=CONFIG)
     books = [model.quantizer.codebook(level).numpy() for level in range(2)]
     latent = (items.astype(np.float64) - model.mean.numpy()) / model.scale.numpy()
-    residuals, codes = reference.residuals_and_codes(latent, books)
-    assert (model.encode(items).numpy() == codes).all(axis=1).mean() > 0.998
+    residuals, _ = reference.residuals_and_codes(latent, books)
+    rounding = 1e-6 * np.square(latent).sum(axis=1).max()
+    assert reference.too_far(latent, books, model.encode(items).numpy()).max() < rounding
     restored = (latent - residuals[-1]) * model.scale.numpy() + model.mean.numpy()
     assert error(model, items) == pytest.approx(sid.normalized_mse(items, restored), rel=1e-3)
 
