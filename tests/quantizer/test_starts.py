@@ -115,7 +115,8 @@ def test_noise_does_not_go_by_the_order_of_the_items() -> None:
 
 def test_a_catalogue_that_begins_with_zero_vectors_is_fitted(embeddings: np.ndarray) -> None:
     items = np.concatenate([np.zeros((8_192, 8), np.float32), embeddings])
-    model = sid.fit_rqvae(items, config=dataclasses.replace(CONFIG, epochs=1))
+    with pytest.warns(sid.CodebookCollapseWarning, match="nearly all items have one code"):
+        model = sid.fit_rqvae(items, config=dataclasses.replace(CONFIG, epochs=1))
     assert 0 < float(model.input_noise) < 2
 
 
