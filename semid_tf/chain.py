@@ -183,12 +183,13 @@ class Chain:
         weights = (1.0 + self.splits.item_counts) ** settings.item_weight_power
         with self._alarms_said():
             model = fit_rqvae(embeddings, weights, settings, checkpoints=checkpoints)
-        save_quantizer(model, folder)
+        save_quantizer(model, folder, settings.beam_width)
         return Made(model.fingerprint)
 
     def _fill_kmeans(self, settings: ResidualKMeansConfig, folder: Path) -> Made:
-        model = fit_residual_kmeans(self.items.embeddings, config=settings)
-        save_quantizer(model, folder)
+        with self._alarms_said():
+            model = fit_residual_kmeans(self.items.embeddings, config=settings)
+        save_quantizer(model, folder, settings.beam_width)
         return Made(model.fingerprint)
 
     @contextmanager
@@ -413,7 +414,7 @@ class Chain:
         table = self.item_table
         restored = self.saved_quantizer.decode(table.codes)
         found = quality_of(table.item_ids, table.codes, table.code_space)
-        different = different_rows(self.items.embeddings, table.code_space.largest)
+        different = different_rows(self.items.embeddings, table.code_space)
         warnings = collapse_warnings(found.code_usage, found.perplexity, table.code_space, different)
         for line in warnings:
             self.say(f"warning: {line}")

@@ -62,6 +62,14 @@ def _one_of(config: Any, name: str, choices: tuple[str, ...]) -> None:
         raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}.")
 
 
+def _an_item_a_code(config: Any) -> None:
+    largest = config.code_space.largest
+    if config.kmeans_items < largest:
+        raise ConfigError(
+            f"kmeans_items must be at least the largest codebook_size, {largest}, got {config.kmeans_items}."
+        )
+
+
 @dataclass(frozen=True)
 class CodeSpace:
     """The shape of a Semantic ID: `num_levels` codes, coarsest first, each from 0 to its level's size - 1.
@@ -181,7 +189,7 @@ class RQVAEConfig:
         commitment_weight: weight of the commitment loss (beta, .25 in the paper).
         item_weight_power: an item seen n times in training weighs (1 + n) ** power;
             0 = all items alike, 1 = by impressions as in the paper.
-        kmeans_items: k-means start sees at most so many items.
+        kmeans_items: k-means start sees at most so many items; at least one a code.
         kmeans_iterations: at most so many Lloyd iterations a level and stage.
         start_beams: widths of the beams on whose paths the start may be fitted; the one that codes held-out
             items best is taken. 1 = on greedy paths.
@@ -193,17 +201,19 @@ class RQVAEConfig:
         ema_decay, ema_epsilon: of the moving averages and their Laplace smoothing.
         gradient: how it passes the quantizer: `straight_through`, or `rotation` (arXiv 2410.06424).
         progressive_levels: train each batch with the first r levels, r drawn uniformly (PLUM).
-        contrastive_weight, contrastive_temperature: of the co-occurrence loss (PLUM), where training is given
-            pairs of items.
+        contrastive_weight, contrastive_temperature: of the co-occurrence loss (PLUM), where `RQVAE.fit` is
+            given pairs of items; `fit_rqvae`, and so the command, gives none.
         input_noise, hidden_dropout: noise on what is encoded, in terms of the error of the start, and dropout
             of the decoder's hidden layer, for a catalogue of 12,000 items; less with more, see
-            `Regularization`.
+            `Disturbance`.
         revive_after_steps: a code that no item chose for so many steps moves to a random residual.
         revive_below: with `ema`, so does a code whose moving count falls below; 0 = never.
         epochs: passes over the items; 0 = 40, or of a small catalogue as many more, up to 100, as make 1,000
             steps.
         batch_size, learning_rate: of Adam. The rate rises over the first 50 steps
             and decays to 0 along a cosine.
+        beam_width: with which a run saves the quantizer: of the search for codes, 1 = greedy, see
+            `save_quantizer`.
         seed: fixes start and order.
     """
 
@@ -232,10 +242,11 @@ class RQVAEConfig:
     epochs: int = 0
     batch_size: int = 1024
     learning_rate: float = 1e-2
+    beam_width: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "hidden_dim", "decoder_dim", "kmeans_items", "kmeans_iterations")
+        _at_least(self, 1, "hidden_dim", "decoder_dim", "kmeans_iterations", "beam_width")
         _at_least(self, 0, "latent_dim", "input_noise", "hidden_dropout")
         _below_one(self, "hidden_dropout")
         object.__setattr__(self, "start_beams", tuple(self.start_beams))
@@ -252,6 +263,12 @@ class RQVAEConfig:
         if self.revive_below and self.codebook_update != "ema":
             raise ConfigError('revive_below counts by moving averages; set codebook_update = "ema" too.')
         object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
+        _an_item_a_code(self)
+        if self.revive_below >= (start := self.batch_size / self.code_space.largest):
+            raise ConfigError(
+                f"revive_below must be below batch_size / codebook_size, {start:g}, where a revived code "
+                f"begins, got {self.revive_below}."
+            )
 
     @property
     def code_space(self) -> CodeSpace:
@@ -272,9 +289,13 @@ class ResidualKMeansConfig:
         fsq_sizes: steps of each axis of the last level, as in (8, 8, 4): its codes are then a grid over the
             axes of largest variance (FSQ, arXiv 2309.15505; QARM V2, 2602.08559); the product of the steps
             must be the last codebook's size. Empty = clusters like the other levels.
+        kmeans_items: of a source larger than memory at most so many items are clustered, drawn at random; at
+            least one a code.
         iterations: at most so many Lloyd iterations a level.
         refinements: rounds in which all levels are refined together, see `refine`; only for plain Euclidean
             clusters.
+        beam_width: with which a run saves the quantizer: of the search for codes, 1 = greedy, see
+            `save_quantizer`; not with balanced or normalized codes.
         seed: fixes the start.
     """
 
@@ -283,16 +304,21 @@ class ResidualKMeansConfig:
     assignment: str = "euclidean"
     balanced: bool = False
     fsq_sizes: tuple[int, ...] = ()
+    kmeans_items: int = 100_000
     iterations: int = 6
     refinements: int = 15
+    beam_width: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "iterations")
+        _at_least(self, 1, "iterations", "beam_width")
         _at_least(self, 0, "refinements", "seed")
         _one_of(self, "assignment", ("euclidean", "cosine", "hybrid", "normalized"))
         object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
+        _an_item_a_code(self)
         object.__setattr__(self, "fsq_sizes", tuple(self.fsq_sizes))
+        if min(self.fsq_sizes, default=1) < 1:
+            raise ConfigError(f"fsq_sizes must all be at least 1, got {list(self.fsq_sizes)}.")
         if self.fsq_sizes and math.prod(self.fsq_sizes) != self.code_space.codebook_sizes[-1]:
             raise ConfigError(
                 f"fsq_sizes {list(self.fsq_sizes)} make {math.prod(self.fsq_sizes)} codes, but the last "
@@ -300,6 +326,10 @@ class ResidualKMeansConfig:
             )
         if self.fsq_sizes and self.assignment == "cosine":
             raise ConfigError('fsq_sizes make a grid, not directions; with it, assignment may be "hybrid".')
+        if self.beam_width > 1 and (self.balanced or self.assignment == "normalized"):
+            raise ConfigError(
+                f"beam_width must be 1 with balanced codes and normalized residuals, got {self.beam_width}."
+            )
 
     @property
     def code_space(self) -> CodeSpace:

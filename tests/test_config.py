@@ -25,12 +25,12 @@ COUNTS_AT_LEAST_ONE = {
         "codebook_size",
         "hidden_dim",
         "decoder_dim",
-        "kmeans_items",
         "kmeans_iterations",
         "revive_after_steps",
         "batch_size",
+        "beam_width",
     ],
-    sid.ResidualKMeansConfig: ["num_levels", "codebook_size", "iterations"],
+    sid.ResidualKMeansConfig: ["num_levels", "codebook_size", "iterations", "beam_width"],
     sid.RankerConfig: ["dim", "recency_steps", "epochs", "batch_size"],
     sid.EvaluationConfig: ["bootstrap_samples"],
 }
@@ -107,6 +107,24 @@ OTHERS = [
         'revive_below counts by moving averages; set codebook_update = "ema" too.',
     ),
     (
+        sid.RQVAEConfig,
+        {"revive_below": 4.0, "codebook_update": "ema"},
+        "revive_below must be below batch_size / codebook_size, 4, where a revived code begins, got 4.0.",
+    ),
+    *(
+        (
+            kind,
+            {"kmeans_items": 255},
+            "kmeans_items must be at least the largest codebook_size, 256, got 255.",
+        )
+        for kind in (sid.RQVAEConfig, sid.ResidualKMeansConfig)
+    ),
+    (
+        sid.ResidualKMeansConfig,
+        {"fsq_sizes": (-16, -16)},
+        "fsq_sizes must all be at least 1, got [-16, -16].",
+    ),
+    (
         sid.ResidualKMeansConfig,
         {"fsq_sizes": (8, 8)},
         "fsq_sizes [8, 8] make 64 codes, but the last level has 256; both must agree.",
@@ -115,6 +133,14 @@ OTHERS = [
         sid.ResidualKMeansConfig,
         {"fsq_sizes": (16, 16), "assignment": "cosine"},
         'fsq_sizes make a grid, not directions; with it, assignment may be "hybrid".',
+    ),
+    *(
+        (
+            sid.ResidualKMeansConfig,
+            {"beam_width": 2, **other},
+            "beam_width must be 1 with balanced codes and normalized residuals, got 2.",
+        )
+        for other in ({"balanced": True}, {"assignment": "normalized"})
     ),
     (
         sid.ResidualKMeansConfig,

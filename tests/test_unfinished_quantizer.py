@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def test_the_next_run_trains_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert went_on.fingerprint == unbroken.fingerprint
 
 
-def test_a_collapse_is_said_in_a_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kmeans", [None, sid.ResidualKMeansConfig(num_levels=2, codebook_size=16)])
+def test_a_collapse_is_said_in_a_line(tmp_path: Path, kmeans: sid.ResidualKMeansConfig | None) -> None:
     write_world(tmp_path)
     items = sid.read_items(tmp_path / "items.parquet")
     # Nineteen of twenty items are one.
@@ -60,7 +62,10 @@ def test_a_collapse_is_said_in_a_line(tmp_path: Path) -> None:
     sid.write_tables(tmp_path, sid.items_from_table(table), events)
     config = write_config(tmp_path / "run.toml", tmp_path, tmp_path / "out")
     said: list[str] = []
-    assert Chain(sid.load_run_config(config), said.append).quantizer
+    settings = sid.load_run_config(config)
+    if kmeans:
+        settings = dataclasses.replace(settings, quantizer=sid.RQVAEConfig(), residual_kmeans=kmeans)
+    assert Chain(settings, said.append).quantizer
     assert next(line for line in said if "is dead" in line).startswith(
         "quantizer: level 0 is dead, nearly all items have one code: "
     )

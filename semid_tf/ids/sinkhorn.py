@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 
 from semid_tf.errors import ConfigError, DataError
 from semid_tf.ids.item_codes import ItemCodes
+from semid_tf.ids.published import standing
 from semid_tf.ids.tuples import tuple_numbers
 
 _LOWEST_PRICE = 1e-250  # where more items meet than all slots hold, prices fall without end
@@ -58,27 +59,33 @@ def balanced_candidates(
     capacity: int = 1,
     temperature: float = 0.02,
     iterations: int = 50,
+    published: ItemCodes | None = None,
 ) -> np.ndarray:
     """Puts the candidates of each item into the order of a plan in which no Semantic ID is overfull.
 
     Each item gives weight 1 to its candidates; a Semantic ID whose weight is above `capacity` becomes dearer,
     one with room costs nothing. Items with another good choice thus leave crowded codes to those without.
-    `relocate` then gives every item one code: pass it the result in the place of `candidates`.
+    `relocate` then gives every item one code: pass it the result in the place of `candidates`, and the same
+    `published`: what its items hold is no longer to be had, and they ask for nothing more.
 
     Args:
         items: the codes of the quantizer, int32 [n, num_levels].
         candidates: int32 [n, k], last codes of each item, nearest first.
-        distances: float [n, k], of the candidates.
+        distances: float [n, k], of the candidates; see `measured_candidates`.
         capacity: items that a Semantic ID has room for.
         temperature: as of `balanced_codes`.
         iterations: of Sinkhorn. Time and memory grow with n k.
+        published: what was given before, codes int32 [m, num_levels].
 
     Returns:
-        int32 [n, k], each row re-ordered; rows keep their order, and do not depend on it.
+        int32 [n, k], each row re-ordered but those of published items; rows keep their order, and do not
+        depend on it.
 
     Raises:
         DataError: the distances are no matrix of the candidates' shape or not finite.
         ConfigError: temperature or iterations out of range.
+        CodesError: the published codes have another number of levels.
+        ProvenanceError: `published` is of another quantizer.
     """
     _require(distances, temperature, iterations)
     if distances.shape != candidates.shape or len(candidates) != len(items):
@@ -86,29 +93,36 @@ def balanced_candidates(
             f"distances have shape {list(distances.shape)}, candidates {list(candidates.shape)}; both must "
             f"be [{len(items)}, k]."
         )
-    order = items.id_order
-    weights = np.exp(_log_weights(distances[order], temperature))
-    plan = weights * _prices(weights, _slots(items.codes[order], candidates[order]), capacity, iterations)
-    ranks = np.empty(candidates.shape, np.int64)
-    ranks[order] = np.argsort(-plan, axis=1, kind="stable")
-    return np.take_along_axis(candidates, ranks, axis=1).astype(np.int32)
+    before = standing(items, published, items.num_levels, "the published codes have")
+    asking, reordered = before.new, np.array(candidates, np.int32)
+    weights = np.exp(_log_weights(distances[asking], temperature))
+    slots, held = _slots(items.codes[asking], candidates[asking], before.published.codes)
+    plan = weights * _prices(weights, slots, np.maximum(capacity - held, 0), iterations)
+    ranks = np.argsort(-plan, axis=1, kind="stable")
+    reordered[asking] = np.take_along_axis(reordered[asking], ranks, axis=1)
+    return reordered
 
 
-def _prices(weights: np.ndarray, slots: np.ndarray, capacity: int, iterations: int) -> np.ndarray:
+def _prices(weights: np.ndarray, slots: np.ndarray, room: np.ndarray, iterations: int) -> np.ndarray:
     """What is left of each weight at the price of its slot: float64 [n, k] in (0, 1]."""
-    prices = np.ones(int(slots.max(initial=0)) + 1)
+    prices = np.ones(len(room))
     for _ in range(iterations):
         shares = weights / (weights * prices[slots]).sum(axis=1, keepdims=True)
-        load = np.bincount(slots.ravel(), shares.ravel(), minlength=len(prices))
-        prices = np.maximum(capacity / np.maximum(load, capacity), _LOWEST_PRICE)
+        load = np.bincount(slots.ravel(), shares.ravel(), minlength=len(room))
+        prices = np.maximum(room / np.maximum(load, np.maximum(room, _LOWEST_PRICE)), _LOWEST_PRICE)
     return prices[slots]
 
 
-def _slots(codes: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Dense numbers of the full Semantic IDs that the items could have: int64 [n, k]."""
-    prefixes = np.unique(tuple_numbers(codes[:, :-1]), return_inverse=True)[1]
-    numbers = prefixes[:, None] * (int(candidates.max(initial=0)) + 1) + candidates
-    return np.unique(numbers, return_inverse=True)[1].reshape(candidates.shape)
+def _slots(codes: np.ndarray, candidates: np.ndarray, published: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Dense numbers of the full Semantic IDs that the items could have, int64 [n, k]; how many hold each."""
+    beginnings = tuple_numbers(np.concatenate([codes[:, :-1], published[:, :-1]]))
+    prefixes = np.unique(beginnings, return_inverse=True)[1]
+    ours, theirs = np.split(prefixes, [len(codes)])
+    width = int(max(candidates.max(initial=0), published[:, -1].max(initial=0))) + 1
+    distinct, slots = np.unique(ours[:, None] * width + candidates, return_inverse=True)
+    taken = np.sort(theirs * width + published[:, -1])
+    held = np.searchsorted(taken, distinct, "right") - np.searchsorted(taken, distinct, "left")
+    return slots.reshape(candidates.shape), held
 
 
 def _log_weights(distances: np.ndarray, temperature: float) -> np.ndarray:

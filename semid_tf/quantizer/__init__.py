@@ -21,7 +21,7 @@ from semid_tf.quantizer.metrics import (
 from semid_tf.quantizer.mse_metric import NormalizedMSE
 from semid_tf.quantizer.prefixes import prefix_cosines, subtrie_sizes
 from semid_tf.quantizer.quality import Quality, SharedID, quality_of
-from semid_tf.quantizer.residual import Quantized, ResidualQuantizer
+from semid_tf.quantizer.residual import MeasuredCandidates, Quantized, ResidualQuantizer
 from semid_tf.quantizer.residual_kmeans import ResidualKMeans
 from semid_tf.quantizer.rqvae import RQVAE
 from semid_tf.quantizer.saved import SavedQuantizer, load_quantizer, save_quantizer
@@ -35,6 +35,7 @@ __all__ = [
     "CodesUsed",
     "ItemsPerID",
     "LinearPlusMLP",
+    "MeasuredCandidates",
     "NormalizedMSE",
     "Quality",
     "Quantized",

@@ -9,7 +9,7 @@ import tf_keras
 
 from semid_tf.artifacts import fingerprint
 from semid_tf.config import CodeSpace
-from semid_tf.quantizer.residual import ResidualQuantizer
+from semid_tf.quantizer.residual import MeasuredCandidates, ResidualQuantizer
 
 
 class Quantizer(tf_keras.Model):
@@ -61,6 +61,14 @@ class Quantizer(tf_keras.Model):
             ConfigError: k exceeds the codes of the last level.
         """
         return self.quantizer.candidates(self.latent(embedding), k, beam_width)
+
+    def measured_candidates(self, embedding: tf.Tensor, k: int, beam_width: int = 1) -> MeasuredCandidates:
+        """The same with their squared distances, which `balanced_candidates` asks for.
+
+        Raises:
+            ConfigError: k exceeds the codes of the last level.
+        """
+        return self.quantizer.measured_candidates(self.latent(embedding), k, beam_width)
 
     def call(self, embedding: tf.Tensor) -> tf.Tensor:
         """The embedding after encoding and decoding, float32 [n, embedding_dim]."""

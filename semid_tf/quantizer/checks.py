@@ -6,7 +6,17 @@ import numpy as np
 
 from semid_tf.config import CodeSpace
 from semid_tf.data.embedding_source import WeightedRows, weighted_rows
-from semid_tf.errors import DataError
+from semid_tf.errors import ConfigError, DataError
+
+
+def refuse_weights(weights: np.ndarray | None) -> None:
+    """Refuses weights beside a source.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    if weights is not None:
+        raise ConfigError("weights go with arrays only; an embedding source brings its own.")
 
 
 def usable_items(embeddings: np.ndarray, weights: np.ndarray | None, code_space: CodeSpace) -> WeightedRows:

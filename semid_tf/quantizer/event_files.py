@@ -38,8 +38,9 @@ class EventFiles(tf_keras.callbacks.Callback):
         with self._writer.as_default(step=epoch + 1):
             for name, value in (logs or {}).items():
                 _write(name, np.array(value, np.float32), "scalars")
-            for level, counts in enumerate(self.figures.counts):
-                _write(f"items_per_code/level_{level}", _histogram(counts), "histograms")
+            sizes = self.figures.code_space.codebook_sizes
+            for level, (counts, size) in enumerate(zip(self.figures.counts, sizes, strict=True)):
+                _write(f"items_per_code/level_{level}", _histogram(counts[:size]), "histograms")
         self._writer.flush()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:

@@ -12,11 +12,10 @@ import tf_keras
 
 from semid_tf.artifacts import fingerprint
 from semid_tf.config import RQVAEConfig
-from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, WeightedRows, taken
-from semid_tf.errors import ConfigError
+from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, WeightedRows
 from semid_tf.progress import FiniteLoss, ProgressBar
 from semid_tf.quantizer.checkpoints import FitCheckpoints, FitParts, Origin, Position
-from semid_tf.quantizer.checks import require_usable
+from semid_tf.quantizer.checks import refuse_weights, require_usable
 from semid_tf.quantizer.code_figures import EpochFigures
 from semid_tf.quantizer.collapse import warn_of_collapse
 from semid_tf.quantizer.event_files import EventFiles
@@ -27,7 +26,7 @@ from semid_tf.quantizer.loop import run_epochs
 from semid_tf.quantizer.regularization import dropout_for
 from semid_tf.quantizer.rqvae import RQVAE
 from semid_tf.quantizer.start import start
-from semid_tf.quantizer.survey import Survey, survey
+from semid_tf.quantizer.survey import Survey, some_of, survey
 
 _JUDGED_ITEMS = 20_000
 _VARIANCE_HELD = 0.999
@@ -49,7 +48,7 @@ def fit_rqvae(
 
     Starts from weighted PCA over all items and residual k-means on a sample, trains by Adam, and keeps the
     weights of the epoch (the start included) that reconstruct best, so that the result is never worse than
-    residual k-means. It stops where after half of the epochs none was better than the start.
+    that start. It stops where after half of the epochs none was better than the start.
 
     Under the scope of a `tf.distribute` strategy (mirrored, multi-worker) the replicas share each batch and
     stay equal; the result is that of one replica up to the order of sums. Every worker reads all embeddings.
@@ -83,7 +82,7 @@ def fit_rqvae(
     parts = FitParts(
         Position(),
         EpochFigures(model.code_space),
-        KeepBest(_sample(found.sample, _JUDGED_ITEMS, config.seed)),
+        KeepBest(some_of(found.sample, _JUDGED_ITEMS, config.seed)),
     )
     saver = None
     if checkpoints is not None:
@@ -94,15 +93,14 @@ def fit_rqvae(
     own = _own_callbacks(parts, saver, event_files, batches, config)
     run_epochs(model, batches, parts, [*own, *callbacks])
     parts.best.settle(found.sample)
-    _warn_if_collapsed(parts, config)
+    _warn_if_collapsed(parts, found.sample)
     return model
 
 
 def _source(embeddings: np.ndarray | EmbeddingSource, weights: np.ndarray | None) -> EmbeddingSource:
     if not isinstance(embeddings, EmbeddingSource):
         return EmbeddingArrays(embeddings, weights)
-    if weights is not None:
-        raise ConfigError("weights go with arrays only; an embedding source brings its own.")
+    refuse_weights(weights)
     return embeddings
 
 
@@ -150,13 +148,6 @@ def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
     return dataclasses.replace(config, latent_dim=dim, epochs=epochs)
 
 
-def _sample(rows: WeightedRows, most: int, seed: int) -> WeightedRows:
-    count = len(rows.weights)
-    if count <= most:
-        return rows
-    return taken(rows, np.sort(np.random.default_rng(seed).choice(count, most, replace=False)))
-
-
 def _own_callbacks(
     parts: FitParts,
     saver: FitCheckpoints | None,
@@ -171,9 +162,9 @@ def _own_callbacks(
     return [last_good, parts.best, *events, *([] if saver is None else [saver]), bar]
 
 
-def _warn_if_collapsed(parts: FitParts, config: RQVAEConfig) -> None:
+def _warn_if_collapsed(parts: FitParts, sample: WeightedRows) -> None:
     """Of the result, or else of what training made of it before the best epoch was taken."""
-    best, last, space = parts.best, parts.figures, config.code_space
-    if not warn_of_collapse("", best.code_counts(), best.judged.embeddings, space):
+    best, last, space = parts.best, parts.figures, parts.figures.code_space
+    if not warn_of_collapse("", best.code_counts(sample), sample.embeddings, space):
         when = f"epoch {best.best_epoch} is kept because in the last one "
-        warn_of_collapse(when, last.counts, best.judged.embeddings, space)
+        warn_of_collapse(when, last.counts, sample.embeddings, space)

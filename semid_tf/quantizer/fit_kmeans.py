@@ -2,55 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from semid_tf.config import ResidualKMeansConfig
-from semid_tf.quantizer.assignment import EUCLIDEAN, assignments, has_unit_levels
+from semid_tf.data.embedding_source import EmbeddingSource, WeightedRows
+from semid_tf.quantizer.assignment import EUCLIDEAN, Assignment, assignments, has_unit_levels
 from semid_tf.quantizer.balanced import balanced_clusters
-from semid_tf.quantizer.checks import usable_items
+from semid_tf.quantizer.checks import refuse_weights, require_usable, usable_items
+from semid_tf.quantizer.chunks import in_chunks
+from semid_tf.quantizer.collapse import OF_CLUSTERS, warn_of_collapse
 from semid_tf.quantizer.fsq import fsq_clusters
-from semid_tf.quantizer.initialization import fit_standardization, standardization_for
+from semid_tf.quantizer.initialization import (
+    Standardization,
+    fit_standardization,
+    standardization_for,
+    standardization_of,
+)
 from semid_tf.quantizer.levels import Clustering, FittedLevels, fit_levels, kmeans_clusters
+from semid_tf.quantizer.metrics import code_counts
 from semid_tf.quantizer.refinement import refine
 from semid_tf.quantizer.residual_kmeans import ResidualKMeans
+from semid_tf.quantizer.survey import some_of, survey
 
 
 def fit_residual_kmeans(
-    embeddings: np.ndarray, weights: np.ndarray | None = None, config: ResidualKMeansConfig | None = None
+    embeddings: np.ndarray | EmbeddingSource,
+    weights: np.ndarray | None = None,
+    config: ResidualKMeansConfig | None = None,
 ) -> ResidualKMeans:
-    """Fits residual k-means on content embeddings, held in memory.
+    """Fits residual k-means on content embeddings.
 
     The levels are clustered in turn; then, where all are plain Euclidean clusters, their codewords are
     refined together, see `refine`.
 
     Args:
-        embeddings: float [n, embedding_dim], finite; n at least the largest codebook.
-        weights: float [n], not negative; None = all alike. Items of weight 0 have no influence.
+        embeddings: float [n, embedding_dim], finite; n at least the largest codebook. Or a source larger than
+            memory, such as `ParquetEmbeddings`: of it a sample is clustered, see `kmeans_items`.
+        weights: float [n], not negative; None = all alike. Items of weight 0 have no influence. A source
+            brings its own.
         config: see `ResidualKMeansConfig`.
 
     Raises:
-        ConfigError: `fsq_sizes` names more axes than there are dimensions.
+        ConfigError: `fsq_sizes` names more axes than there are dimensions; there are weights beside a source.
         DataError: the embeddings cannot be used.
+
+    Warns:
+        CodebookCollapseWarning: for each level that ends with too few codes in use.
     """
     config = config or ResidualKMeansConfig()
-    items = usable_items(embeddings, weights, config.code_space)
-    standardization = fit_standardization(items.embeddings, items.weights)
+    items, standardization = _known(embeddings, weights, config)
     parts = assignments(config.assignment, config.num_levels)
     standardization = standardization_for(parts, standardization)
     if not has_unit_levels(parts):
         standardization = standardization._replace(scale=1.0)
     points = (items.embeddings - standardization.mean) / standardization.scale
-    levels = fit_levels(points, items.weights, config.code_space, parts, _clusterings(config), config.seed)
+    levels = fit_levels(
+        points, items.weights, config.code_space, parts, _clusterings(config, parts), config.seed
+    )
     if config.assignment == EUCLIDEAN and not config.balanced and not config.fsq_sizes:
         levels = _refined(points, items.weights, levels, config)
-    model = ResidualKMeans(embeddings.shape[1], config)
+    model = ResidualKMeans(points.shape[1], config)
     model.start(standardization, levels)
+    _warn_if_collapsed(model, some_of(items, config.kmeans_items, config.seed))
     return model
 
 
-def _clusterings(config: ResidualKMeansConfig) -> list[Clustering]:
-    clusters = balanced_clusters if config.balanced else kmeans_clusters
-    all_levels = [clusters(config.iterations)] * config.num_levels
+def _known(
+    embeddings: np.ndarray | EmbeddingSource, weights: np.ndarray | None, config: ResidualKMeansConfig
+) -> tuple[WeightedRows, Standardization]:
+    """Items to cluster, of weight 1 on average, and the standardisation of all."""
+    if not isinstance(embeddings, EmbeddingSource):
+        items = usable_items(embeddings, weights, config.code_space)
+        return items, fit_standardization(items.embeddings, items.weights)
+    refuse_weights(weights)
+    found = survey(embeddings, config.kmeans_items, config.seed)
+    require_usable(found.num_items, found.all_equal, config.code_space)
+    rows, weights = found.sample
+    return WeightedRows(rows, weights / weights.mean()), standardization_of(found.moments)
+
+
+def _warn_if_collapsed(model: ResidualKMeans, items: WeightedRows) -> None:
+    counts = code_counts(in_chunks(model.encode, items.embeddings), model.code_space)
+    warn_of_collapse("", counts, items.embeddings, model.code_space, OF_CLUSTERS)
+
+
+def _clusterings(config: ResidualKMeansConfig, parts: Sequence[Assignment]) -> list[Clustering]:
+    plain = [kmeans_clusters(config.iterations)] * config.num_levels
+    all_levels = [balanced_clusters(config.iterations, part) for part in parts] if config.balanced else plain
     return [*all_levels[:-1], fsq_clusters(config.fsq_sizes)] if config.fsq_sizes else all_levels
 
 

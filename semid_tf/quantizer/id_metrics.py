@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.config import CodeSpace
+from semid_tf.errors import ConfigError
 from semid_tf.quantizer.code_metrics import rows_that_count
 
 _PACKED_BITS = 63
@@ -36,12 +37,15 @@ class IDCounts(tf_keras.metrics.Metric):
     `update_state(codes)` takes int [..., num_levels] in range; inside `compile(metrics=...)` the codes are
     the output of the model, `y_pred`. Rows of weight 0 (padding) do not count, all others count once, so
     show each item once. The state is a hash table, key -> count: about 50 bytes a Semantic ID in use. It
-    lives in one process and is not summed over replicas; it is exact up to 2**63 possible Semantic IDs, see
-    `id_keys`.
+    lives in one process and is not summed over replicas, which are refused; it is exact up to 2**63 possible
+    Semantic IDs, see `id_keys`.
 
     Args:
         code_space: levels and their codes.
         name: of the metric.
+
+    Raises:
+        ConfigError: it is updated under a strategy of several replicas.
     """
 
     def __init__(self, code_space: CodeSpace, name: str, dtype: Any = "float64", **kwargs: Any) -> None:
@@ -51,6 +55,8 @@ class IDCounts(tf_keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any = None, sample_weight: Any = None) -> None:
         """Adds a batch."""
+        if (replicas := tf.distribute.get_strategy().num_replicas_in_sync) > 1:
+            raise ConfigError(f"{self.name} counts on one replica, not on {replicas}; evaluate without them.")
         codes = y_true if y_pred is None else y_pred
         rows = rows_that_count(codes, self.code_space.num_levels, sample_weight)
         found = tf.unique_with_counts(id_keys(rows, self.code_space), tf.int64)

@@ -36,13 +36,21 @@ class KeepBest(tf_keras.callbacks.Callback):
         self._judge = self._over_embeddings(self.model.call)
         if not self.best_weights:
             self._keep_if_better(0)
+        if self._gives_up(self._epochs_done()):  # as it had when it was saved
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         error = self._keep_if_better(epoch + 1)
-        if self.best_epoch == 0 and epoch + 1 >= max(_PATIENCE, self.params["epochs"] // 2):
+        if self._gives_up(epoch + 1):
             self.model.stop_training = True
         if logs is not None:
             logs["normalized_mse"] = error
+
+    def _epochs_done(self) -> int:
+        return int(self.model.optimizer.iterations) // self.params["steps"]
+
+    def _gives_up(self, epochs_done: int) -> bool:
+        return self.best_epoch == 0 and epochs_done >= max(_PATIENCE, self.params["epochs"] // 2)
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.model.set_weights(self.best_weights)
@@ -50,19 +58,20 @@ class KeepBest(tf_keras.callbacks.Callback):
     def settle(self, items: WeightedRows) -> None:
         """Once trained: codes that no item has move to where they are needed, if that is no worse."""
         if use_idle_codes(self.model, items):
+            self.model.restart_averages()
             self._keep_if_better(self.best_epoch)
             self.model.set_weights(self.best_weights)
 
     def _keep_if_better(self, epoch: int) -> float:
         restored = in_chunks(self._judge, self.judged.embeddings)
         error = normalized_mse(self.judged.embeddings, restored, self.judged.weights)
-        if error < self.best_error:
+        if error < self.best_error or not self.best_weights:  # no number where the judged are all equal
             self.best_error, self.best_epoch, self.best_weights = error, epoch, self.model.get_weights()
         return error
 
-    def code_counts(self) -> np.ndarray:
-        """Judged items that have each code: int64 [num_levels, codebook_size]."""
-        codes = in_chunks(self._over_embeddings(self.model.encode), self.judged.embeddings)
+    def code_counts(self, items: WeightedRows) -> np.ndarray:
+        """Items that have each code: int64 [num_levels, codebook_size]."""
+        codes = in_chunks(self._over_embeddings(self.model.encode), items.embeddings)
         return code_counts(codes, self.model.code_space)
 
     def _over_embeddings(self, function: Callable[[tf.Tensor], tf.Tensor]) -> _GraphFunction:

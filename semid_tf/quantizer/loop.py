@@ -24,9 +24,9 @@ def run_epochs(
     shares = ReplicaBatches(lambda: batches.from_step(start), model.embedding_dim)
     learn = _learner(model, shares.element_spec)
     for epoch in range(start // steps, epochs):
-        _run_epoch(epoch, learn, shares, parts, steps, calls)
         if model.stop_training:
             break
+        _run_epoch(epoch, learn, shares, parts, steps, calls)
     shares.close()
     calls.on_train_end()
 

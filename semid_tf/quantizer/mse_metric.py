@@ -15,7 +15,8 @@ _ROUNDING = 1e-12
 class NormalizedMSE(tf_keras.metrics.Metric):
     """`normalized_mse` over all batches together: 0 = perfect, 1 = as the mean embedding, NaN = no variance.
 
-    Takes float [..., dim] as `y_true` and `y_pred` and weights [...] or none. The state are sums in float64
+    Takes float [..., dim] as `y_true` and `y_pred` and weights [...] or none; rows of weight 0 may hold
+    anything. The state are sums in float64
     (weight, errors, embeddings, squares), so batches of any size give one result, and replicas may be summed.
 
     >>> metric = NormalizedMSE()
@@ -39,6 +40,7 @@ class NormalizedMSE(tf_keras.metrics.Metric):
         rows, restored = tf.reshape(y_true, (-1, dim)), tf.reshape(y_pred, (-1, dim))
         weights = tf.ones_like(rows[:, 0]) if sample_weight is None else sample_weight
         weights = tf.reshape(tf.cast(weights, self.dtype), (-1,))
+        rows, restored = (tf.where(weights[:, None] != 0, values, 0.0) for values in (rows, restored))
         self.weight.assign_add(tf.reduce_sum(weights))
         self.errors.assign_add(tf.tensordot(weights, tf.reduce_sum(tf.square(rows - restored), axis=1), 1))
         self.squares.assign_add(tf.tensordot(weights, tf.reduce_sum(tf.square(rows), axis=1), 1))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from semid_tf.config import RQVAEConfig
+from semid_tf.quantizer.replicas import as_in_whole_batch
 
 _FEW_ITEMS = 12_000
 _LEAST_DROPOUT = 0.1
@@ -28,7 +30,7 @@ class Disturbance(NamedTuple):
     def of(
         cls, noise: tf.Variable, dropout: float, noise_seed: tf.Tensor, drop_seed: tf.Tensor
     ) -> Disturbance:
-        """Gaussian noise of a standard deviation, and dropout at a rate."""
+        """Gaussian noise of a standard deviation, and dropout at a rate; alike for any shares of a batch."""
 
         def noised(inputs: tf.Tensor) -> tf.Tensor:
             return inputs + noise * tf.random.stateless_normal(tf.shape(inputs), noise_seed)
@@ -36,7 +38,8 @@ class Disturbance(NamedTuple):
         def dropped(hidden: tf.Tensor) -> tf.Tensor:
             return tf.nn.experimental.stateless_dropout(hidden, dropout, drop_seed)
 
-        return cls(noised, dropped if dropout else tf.identity)
+        drop = partial(as_in_whole_batch, dropped) if dropout else tf.identity
+        return cls(partial(as_in_whole_batch, noised), drop)
 
 
 CLEAN = Disturbance(tf.identity, tf.identity)

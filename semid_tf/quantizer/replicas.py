@@ -5,6 +5,8 @@ Each function may be called in a replica, and where there is no strategy, in whi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
@@ -40,6 +42,20 @@ def global_column(values: tf.Tensor) -> tf.Tensor:
     """The numbers of the whole batch, [all rows], of this replica's [n]; in the order of `global_take`."""
     rows = tf.range(global_sum(tf.shape(values)[0]))
     return global_take(values[None, :, None], tf.zeros_like(rows), rows)[:, 0]
+
+
+def as_in_whole_batch(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    """What a function of [rows, dim] that draws at random gives for this replica's rows, [n, dim].
+
+    It is called with as many rows as the whole batch has, this replica's at their places, so that a row meets
+    what one replica alone would draw for it.
+    """
+    context = _several()
+    if context is None:
+        return function(rows)
+    count = tf.shape(rows)[0]
+    first, whole = _first_row(context, count), global_sum(count)
+    return function(tf.pad(rows, [[first, whole - first - count], [0, 0]]))[first : first + count]
 
 
 def update_rows(variable: tf.Variable, places: tf.Tensor, rows: tf.Tensor) -> None:

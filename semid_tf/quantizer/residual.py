@@ -12,7 +12,7 @@ from semid_tf.errors import ConfigError
 from semid_tf.quantizer.assignment import EUCLIDEAN, assignments
 from semid_tf.quantizer.beam import beam_codes
 from semid_tf.quantizer.distances import several_highest
-from semid_tf.quantizer.search import SearchLevel, last_scores, search_level
+from semid_tf.quantizer.search import SearchLevel, last_entered, search_level
 
 
 class Quantized(NamedTuple):
@@ -30,6 +30,19 @@ class Quantized(NamedTuple):
     residuals: tf.Tensor
     codewords: tf.Tensor
     inputs: tf.Tensor
+
+
+class MeasuredCandidates(NamedTuple):
+    """Codes for the last level under an item's earlier codes, nearest first.
+
+    Attributes:
+        codes: int32 [n, k].
+        distances: float32 [n, k]; squared, of the codewords from what the earlier levels left, up to
+            rounding; with twice their prices where codewords have some.
+    """
+
+    codes: tf.Tensor
+    distances: tf.Tensor
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -116,10 +129,10 @@ class ResidualQuantizer(tf_keras.layers.Layer):
                 f"beam_width must be 1 with balanced codes and normalized residuals, got {beam_width}."
             )
 
-    def candidates(
+    def measured_candidates(
         self, latent: tf.Tensor, k: int, beam_width: int = 1, levels: list[SearchLevel] | None = None
-    ) -> tf.Tensor:
-        """Codes for the last level, nearest first, under each item's earlier codes: int32 [n, k].
+    ) -> MeasuredCandidates:
+        """Codes for the last level, nearest first, under each item's earlier codes, with their distances.
 
         Candidate 0 is the last code that `encode` gives; ties go to the lowest index.
 
@@ -131,7 +144,16 @@ class ResidualQuantizer(tf_keras.layers.Layer):
             raise ConfigError(f"k must lie between 1 and the {size} codes of the last level, got {k}.")
         levels = levels or self.levels()
         codes = self.encode(latent, beam_width, levels)
-        return several_highest(last_scores(latent, levels, codes), k).places
+        left = last_entered(latent, levels, codes)
+        nearest = several_highest(tf.matmul(left, levels[-1].folded), k)
+        squared = tf.reduce_sum(tf.square(left[:, :-1]), axis=1, keepdims=True)
+        return MeasuredCandidates(nearest.places, squared - 2 * nearest.scores)
+
+    def candidates(
+        self, latent: tf.Tensor, k: int, beam_width: int = 1, levels: list[SearchLevel] | None = None
+    ) -> tf.Tensor:
+        """The codes of `measured_candidates`: int32 [n, k]."""
+        return self.measured_candidates(latent, k, beam_width, levels).codes
 
     def words(self, codes: tf.Tensor) -> list[tf.Tensor]:
         """The codeword of each level, float32 [n, dim] each, of codes int32 [n, num_levels]."""

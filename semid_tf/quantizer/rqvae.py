@@ -15,6 +15,7 @@ from semid_tf.quantizer.contrastive import co_occurrence_loss
 from semid_tf.quantizer.ema import MovingAverages
 from semid_tf.quantizer.estimators import ESTIMATORS
 from semid_tf.quantizer.initialization import Standardization
+from semid_tf.quantizer.mean_loss import MeanLoss
 from semid_tf.quantizer.regularization import CLEAN, Disturbance
 from semid_tf.quantizer.replicas import global_sum
 from semid_tf.quantizer.residual import Quantized, ResidualQuantizer
@@ -105,9 +106,14 @@ class RQVAE(Quantizer):
             trainable=False,
             aggregation=_FIRST,
         )
+        self._mean_loss = MeanLoss()
         self.averages = self._averages() if self.config.codebook_update == "ema" else None
         self.quantizer.build((None, self.latent_dim))
         self(tf.zeros((1, embedding_dim)))
+
+    @property
+    def metrics(self) -> list[tf_keras.metrics.Metric]:
+        return [*super().metrics, self._mean_loss.metric]
 
     def _averages(self) -> MovingAverages:
         per_code = self.config.batch_size / self.code_space.largest
@@ -121,6 +127,10 @@ class RQVAE(Quantizer):
         self.encoder.linear.kernel.assign(axes)
         self.decoder.linear.kernel.assign(axes.T)
         self.quantizer.codebooks.assign(codebooks)
+        self.restart_averages()
+
+    def restart_averages(self) -> None:
+        """Lets moving averages, if there are any, begin from the present codewords: after any other move."""
         if self.averages is not None:
             self.averages.restart(self.quantizer)
 
@@ -174,9 +184,10 @@ class RQVAE(Quantizer):
     ) -> tuple[tf.Tensor, Quantized, tf.Tensor]:
         """Loss of a batch, what its items chose, and their weights."""
         paired = isinstance(items, tuple | list)
-        first = items[0] if paired else items
-        weights = tf.ones(tf.shape(first)[:1]) if weights is None else tf.cast(weights, tf.float32)
+        weights = _weights_of(items, weights)
         embedding, weights = (tf.concat(items, 0), tf.tile(weights, [2])) if paired else (items, weights)
+        # Times 0 would not do: what rows that do not count hold may be no number.
+        embedding = tf.where(weights[:, None] > 0, embedding, self.mean)
         result = self._pass(embedding, levels, disturbance)
         loss = _weighted_mean(result.losses, weights)
         if paired:
@@ -191,7 +202,8 @@ class RQVAE(Quantizer):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         items, _, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
-        return {"loss": self.learn(items, weights).loss}
+        weights = _weights_of(items, weights)
+        return self._mean_loss.add(self.learn(items, weights).loss, tf.reduce_sum(weights))
 
     def learn(self, items: Any, weights: tf.Tensor | None = None) -> Learned:
         """One training step; under a distribution strategy on this replica's share of the batch.
@@ -217,14 +229,16 @@ class RQVAE(Quantizer):
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         items, _, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
-        return {"loss": global_sum(self._batch(items, weights)[0]) / self.embedding_dim}
+        weights = _weights_of(items, weights)
+        loss = global_sum(self._batch(items, weights)[0]) / self.embedding_dim
+        return self._mean_loss.add(loss, tf.reduce_sum(weights))
 
     def _seed(self, purpose: int) -> tf.Tensor:
         """For draws of this step: a resumed run draws what an unbroken one would have drawn."""
         return tf.stack([4 * self.config.seed + purpose, tf.cast(self.optimizer.iterations, tf.int32)])
 
     def _disturbance(self) -> Disturbance:
-        """Noise and dropout of this step; replicas draw alike, each for its share."""
+        """Noise and dropout of this step; an item meets the same on however many replicas."""
         return Disturbance.of(self.input_noise, self.hidden_dropout, self._seed(2), self._seed(3))
 
     def _levels_of_step(self) -> tf.Tensor | None:
@@ -257,6 +271,12 @@ class RQVAE(Quantizer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> RQVAE:
         return cls(config["embedding_dim"], from_table(RQVAEConfig, config["config"]))
+
+
+def _weights_of(items: Any, weights: tf.Tensor | None) -> tf.Tensor:
+    """Of each item, or pair of items; 1 where none are given: float32 [n]."""
+    first = items[0] if isinstance(items, tuple | list) else items
+    return tf.ones(tf.shape(first)[:1]) if weights is None else tf.cast(weights, tf.float32)
 
 
 def _squared_error(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

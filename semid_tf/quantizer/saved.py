@@ -14,6 +14,7 @@ from semid_tf.data.finite import finite_float32
 from semid_tf.errors import ConfigError, DataError
 from semid_tf.ids.semantic_id import require_codes
 from semid_tf.quantizer.base import Quantizer
+from semid_tf.quantizer.residual import MeasuredCandidates
 from semid_tf.quantizer.search import SearchLevel
 
 KIND = "quantizer"
@@ -22,24 +23,27 @@ _CANDIDATES = 64
 _PARTS, _ROWS_OF_A_PART = 4, 256
 
 
-def quantizer_module(model: Quantizer, beam_width: int = 1) -> tf.Module:
+def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _CANDIDATES) -> tf.Module:
     """The signatures of a trained quantizer as a plain `tf.Module` that knows no Keras.
 
     Args:
         model: an `RQVAE` or a `ResidualKMeans`.
         beam_width: of the search for codes, see `beam_codes`.
+        candidates: k, at most so many; fewer where the last level has fewer codes.
 
     Returns:
         A module with `encode` (`embedding` float32 [n, embedding_dim] -> `codes` int32 [n, num_levels]),
-        `decode` (the way back) and `candidates` (`embedding` -> `codes` and `candidates` int32 [n, k], the
-        last level's codes, nearest first, k = 64 or as many as there are), all for batches of any size.
+        `decode` (the way back) and `candidates` (`embedding` -> `codes`, `candidates` int32 [n, k], the last
+        level's codes, nearest first, and their `distances` float32 [n, k]), all for batches of any size.
 
     Raises:
-        ConfigError: the beam width does not suit the quantizer.
+        ConfigError: the beam width does not suit the quantizer; candidates below 1.
     """
     model.quantizer.require_beam_width(beam_width)
+    if candidates < 1:
+        raise ConfigError(f"candidates must be at least 1, got {candidates}.")
     levels = [_constants(level) for level in model.quantizer.levels()]
-    k = min(_CANDIDATES, model.code_space.codebook_sizes[-1])
+    k = min(candidates, model.code_space.codebook_sizes[-1])
     embeddings = tf.TensorSpec((None, model.embedding_dim), tf.float32, "embedding")
 
     @tf.function(input_signature=[embeddings])
@@ -55,13 +59,14 @@ def quantizer_module(model: Quantizer, beam_width: int = 1) -> tf.Module:
         return {"embedding": model.decode(codes)}
 
     @tf.function(input_signature=[embeddings])
-    def candidates(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
+    def candidates_of(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
         latent = model.latent(embedding)
         codes = model.quantizer.encode(latent, beam_width, levels)
-        return {"codes": codes, "candidates": model.quantizer.candidates(latent, k, beam_width, levels)}
+        found = model.quantizer.measured_candidates(latent, k, beam_width, levels)
+        return {"codes": codes, "candidates": found.codes, "distances": found.distances}
 
     module = tf.Module(name="quantizer")
-    module.encode, module.decode, module.candidates = encode, decode, candidates
+    module.encode, module.decode, module.candidates = encode, decode, candidates_of
     module.tracked = [*model.weights, *(tensor for level in levels for tensor in level[:2])]
     return module
 
@@ -81,18 +86,22 @@ def _constants(level: SearchLevel) -> SearchLevel:
     return level._replace(folded=folded, words=words)
 
 
-def save_quantizer(model: Quantizer, folder: str | Path, beam_width: int = 1) -> None:
+def save_quantizer(
+    model: Quantizer, folder: str | Path, beam_width: int = 1, candidates: int = _CANDIDATES
+) -> None:
     """Writes a trained quantizer as a SavedModel with the signatures `encode`, `decode` and `candidates`.
 
     Args:
         model: an `RQVAE` or a `ResidualKMeans`.
         folder: to write into.
         beam_width: of the search for codes in `encode`: 1 = greedy; see `beam_codes`.
+        candidates: last codes that `candidates` gives an item, at most as many as there are. Relocation needs
+            as many as items share their earlier codes.
 
     Raises:
-        ConfigError: the beam width does not suit the quantizer.
+        ConfigError: the beam width does not suit the quantizer; candidates below 1.
     """
-    module = quantizer_module(model, beam_width)
+    module = quantizer_module(model, beam_width, candidates)
     signatures = {name: getattr(module, name) for name in ("encode", "decode", "candidates")}
     tf.saved_model.save(module, str(folder), signatures=signatures)
 
@@ -126,7 +135,7 @@ class SavedQuantizer:
         Raises:
             DataError: the embeddings have another dimension or are not finite.
         """
-        return self._in_batches("encode", "codes", self._checked(embeddings))
+        return self._in_batches("encode", self._checked(embeddings), "codes")[0]
 
     def candidates(self, embeddings: np.ndarray, k: int) -> np.ndarray:
         """Codes for the last level, nearest first, under each item's earlier codes: int32 [n, k].
@@ -137,10 +146,28 @@ class SavedQuantizer:
             ConfigError: the quantizer was saved with fewer candidates.
             DataError: the embeddings have another dimension or are not finite.
         """
+        return self._candidates(embeddings, k, "candidates")[0]
+
+    def measured_candidates(self, embeddings: np.ndarray, k: int) -> MeasuredCandidates:
+        """The same with their squared distances, float32 [n, k], which `balanced_candidates` asks for.
+
+        Raises:
+            ConfigError: the quantizer was saved with fewer candidates, or before their distances were.
+            DataError: the embeddings have another dimension or are not finite.
+        """
+        if "distances" not in self.module.signatures["candidates"].structured_outputs:
+            raise ConfigError(f"quantizer {self.fingerprint} was saved without distances; save it anew.")
+        return MeasuredCandidates(*self._candidates(embeddings, k, "candidates", "distances"))
+
+    def _candidates(self, embeddings: np.ndarray, k: int, *outputs: str) -> list[np.ndarray]:
         most = int(self.module.signatures["candidates"].structured_outputs["candidates"].shape[1])
         if not 1 <= k <= most:
-            raise ConfigError(f"k must lie between 1 and the {most} candidates that were saved, got {k}.")
-        return self._in_batches("candidates", "candidates", self._checked(embeddings))[:, :k]
+            raise ConfigError(
+                f"k must lie between 1 and the {most} candidates that were saved, got {k}; "
+                f"save_quantizer(..., candidates=) saves up to {self.code_space.codebook_sizes[-1]}."
+            )
+        found = self._in_batches("candidates", self._checked(embeddings), *outputs)
+        return [values[:, :k] for values in found]
 
     def _checked(self, embeddings: np.ndarray) -> np.ndarray:
         if embeddings.ndim != 2 or embeddings.shape[1] != self.embedding_dim:
@@ -157,12 +184,13 @@ class SavedQuantizer:
             CodesError: a code is out of range.
         """
         require_codes(codes, self.code_space)
-        return self._in_batches("decode", "embedding", np.asarray(codes, np.int32))
+        return self._in_batches("decode", np.asarray(codes, np.int32), "embedding")[0]
 
-    def _in_batches(self, signature: str, output: str, values: np.ndarray) -> np.ndarray:
-        run = self.module.signatures[signature]
-        starts = range(0, max(len(values), 1), _BATCH)
-        return np.concatenate([run(tf.constant(values[i : i + _BATCH]))[output].numpy() for i in starts])
+    def _in_batches(self, signature: str, values: np.ndarray, *outputs: str) -> list[np.ndarray]:
+        run, starts = self.module.signatures[signature], range(0, max(len(values), 1), _BATCH)
+        found = (run(tf.constant(values[i : i + _BATCH])) for i in starts)
+        columns = zip(*([part[output].numpy() for output in outputs] for part in found), strict=True)
+        return [np.concatenate(column) for column in columns]
 
 
 def load_quantizer(folder: str | Path) -> SavedQuantizer:

@@ -58,7 +58,12 @@ def last_scores(latent: tf.Tensor, levels: Sequence[SearchLevel], codes: tf.Tens
 
     Computed step by step as `greedy_codes` does, so that its last code has the highest score exactly.
     """
+    return tf.matmul(last_entered(latent, levels, codes), levels[-1].folded)
+
+
+def last_entered(latent: tf.Tensor, levels: Sequence[SearchLevel], codes: tf.Tensor) -> tf.Tensor:
+    """What the last level codes under an item's earlier codes, float32 [n, dim + 1]."""
     residual = append_one(latent)
     for place, level in enumerate(levels[:-1]):
         residual = level.left(level.enter(residual), codes[:, place])
-    return tf.matmul(levels[-1].enter(residual), levels[-1].folded)
+    return levels[-1].enter(residual)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -22,7 +24,7 @@ from semid_tf.quantizer.regularization import noise_for
 from semid_tf.quantizer.replicas import copy_from_first_replica
 from semid_tf.quantizer.rqvae import RQVAE
 from semid_tf.quantizer.search import greedy_codes, search_level
-from semid_tf.quantizer.survey import Survey
+from semid_tf.quantizer.survey import Survey, some_of
 
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 1000
 _ITEMS_FOR_ERROR = 8192
@@ -37,14 +39,16 @@ def start(model: RQVAE, found: Survey) -> None:
     weights = weights * np.float32(found.num_items / found.moments.weight)
     model.start(standardization, axes, _codebooks(WeightedRows(latent, weights), config))
     use_idle_codes(model, found.sample)
+    model.restart_averages()
     model.input_noise.assign(noise_for(config, found.num_items, _error(model, found.sample)))
     copy_from_first_replica(model.weights)
 
 
 def _error(model: RQVAE, sample: WeightedRows) -> float:
-    """Root of the normalised MSE over some of the items."""
-    some = taken(sample, slice(_ITEMS_FOR_ERROR))
-    return normalized_mse(some.embeddings, model(some.embeddings).numpy(), some.weights) ** 0.5
+    """Root of the normalised MSE over some of the items, drawn at random; 0 where they are all equal."""
+    some = some_of(sample, _ITEMS_FOR_ERROR, model.config.seed)
+    error = normalized_mse(some.embeddings, model(some.embeddings).numpy(), some.weights)
+    return error**0.5 if math.isfinite(error) else 0.0
 
 
 def _codebooks(rows: WeightedRows, config: RQVAEConfig) -> np.ndarray:

@@ -72,6 +72,14 @@ def survey(source: EmbeddingSource, sample_rows: int, seed: int) -> Survey:
     return Survey(sample.seen, moments.result(), kinds.all_equal, sample.result())
 
 
+def some_of(rows: WeightedRows, most: int, seed: int) -> WeightedRows:
+    """At most so many of the rows, drawn at random by the seed, in their order."""
+    count = len(rows.weights)
+    if count <= most:
+        return rows
+    return taken(rows, np.sort(np.random.default_rng(seed).choice(count, most, replace=False)))
+
+
 def moments_of(embeddings: np.ndarray, weights: np.ndarray) -> Moments:
     """Moments of embeddings in memory, float [n, dim], with weights [n]."""
     sums, rows = MomentSums(embeddings.shape[1]), WeightedRows(embeddings, weights)

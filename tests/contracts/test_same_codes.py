@@ -162,3 +162,18 @@ def test_candidates_begin_with_the_items_own_code(
     saved = sid.load_quantizer(published).candidates(catalogue_items.embeddings, 16)
     np.testing.assert_array_equal(saved[:, :5], found)
     assert (np.sort(saved, axis=1) == np.arange(16)).all()
+
+
+def test_distances_of_candidates_are_squared_and_rise(
+    kind: str, fitted: Any, published: Path, catalogue_items: sid.Items, beam_width: int
+) -> None:
+    embeddings = catalogue_items.embeddings
+    codes, distances = fitted.measured_candidates(embeddings, 5, beam_width)
+    saved = sid.load_quantizer(published).measured_candidates(embeddings, 5)
+    np.testing.assert_array_equal(saved.codes, codes)
+    np.testing.assert_allclose(saved.distances, distances, rtol=1e-4, atol=1e-4)
+    assert (np.diff(distances, axis=1) >= 0).all()
+    if kind not in ("balanced", "beam"):  # there with prices; after other codes than greedy ones
+        left = fitted.quantizer(fitted.latent(embeddings)).residuals[-1].numpy()
+        words = fitted.quantizer.codebook(2).numpy()[codes.numpy()[:, 0]]
+        np.testing.assert_allclose(distances[:, 0], np.square(left - words).sum(axis=1), atol=1e-4)

@@ -104,6 +104,35 @@ def test_who_has_another_good_choice_leaves() -> None:
     assert by_id(sid.relocate(items, balanced).items) == {"a": (5, 1), "b": (5, 0)}
 
 
+def test_what_published_items_hold_is_not_to_be_had() -> None:
+    """Z holds 0, so that a and b meet at 1; a goes on to 2, which is far for b. Z asks for nothing."""
+    items = items_of(["a", "b", "z"], [[5, 0], [5, 0], [5, 0]])
+    candidates = np.array([[0, 1, 2]] * 3, np.int32)
+    distances = np.array([[0.0, 0.1, 0.2], [0.0, 0.1, 3.0], [0.0, 0.1, 0.2]])
+    published = items_of(["z", "gone"], [[5, 0], [4, 1]])
+    found = sid.balanced_candidates(items, candidates, distances, published=published)
+    np.testing.assert_array_equal(found[2], candidates[2])
+    placed = sid.relocate(items, found, published=published).items
+    assert by_id(placed) == {"a": (5, 2), "b": (5, 1), "z": (5, 0)}
+
+
+@given(worlds(), st.integers(1, 3))
+def test_no_id_is_overfull_whatever_is_published(world: World, capacity: int) -> None:
+    distances = np.sort(np.random.default_rng(1).random(world.candidates.shape), axis=1)
+    published = picked(world.items, np.flatnonzero(world.early))
+    found = sid.balanced_candidates(
+        world.items, world.candidates, distances, capacity, published=published, iterations=5
+    )
+    np.testing.assert_array_equal(found[world.early], world.candidates[world.early])
+    np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(world.candidates, axis=1))
+    grown = sid.relocate(world.items, found, capacity, published)
+    np.testing.assert_array_equal(grown.items.codes[world.early], published.codes)
+    codes = grown.items.codes[~grown.unplaced].tolist()
+    assert all(
+        codes.count(own.tolist()) <= capacity for own in grown.items.codes[~world.early & ~grown.unplaced]
+    )
+
+
 def test_items_under_different_prefixes_of_88_bits_do_not_meet() -> None:
     """In 64 bits the first level would be lost, and the items would crowd one code."""
     codes = np.full((4, 8), 2047, np.int32)

@@ -123,6 +123,19 @@ def test_a_fit_that_ended_is_not_repeated(
     assert len(list(tmp_path.glob("*.index"))) == 2, "the last two are kept"
 
 
+@pytest.mark.filterwarnings("ignore::semid_tf.CodebookCollapseWarning")
+def test_a_fit_that_gave_up_is_not_taken_up_again(embeddings: np.ndarray, tmp_path: Path) -> None:
+    """No epoch is better than the start: it ends after six of twelve."""
+    config = dataclasses.replace(CONFIG, learning_rate=100.0, epochs=12)
+    fingerprints = []
+    for steps in (24, 0):
+        watch = Watch()
+        model = sid.fit_rqvae(embeddings, config=config, checkpoints=tmp_path, callbacks=[watch])
+        assert watch.steps == steps
+        fingerprints.append(model.fingerprint)
+    assert fingerprints[0] == fingerprints[1] == start_rqvae(embeddings, None, config).fingerprint
+
+
 def test_a_killed_process_goes_on_exactly(
     embeddings: np.ndarray, unbroken: tuple[sid.RQVAE, Watch], tmp_path: Path
 ) -> None:

@@ -21,8 +21,6 @@ CONFIG = sid.RQVAEConfig(
     batch_size=128,
     kmeans_iterations=3,
     revive_after_steps=1,
-    input_noise=0.0,  # each replica draws its own
-    hidden_dropout=0.0,
 )
 
 

@@ -14,6 +14,7 @@ import tf_keras
 
 import semid_tf as sid
 from semid_tf.progress import ProgressBar
+from semid_tf.quantizer import fit
 from semid_tf.quantizer.code_figures import EpochFigures
 from semid_tf.quantizer.fit import start_rqvae
 from semid_tf.quantizer.rqvae import Learned
@@ -100,8 +101,9 @@ def test_a_draw_is_fixed_by_seed_and_step(embeddings: np.ndarray) -> None:
 
 
 def test_event_files_hold_the_figures(embeddings: np.ndarray, tmp_path: Path) -> None:
-    record = Record()
-    model = sid.fit_rqvae(embeddings, config=STILL, event_files=tmp_path, callbacks=[record])
+    record, sizes = Record(), (8, 4)
+    config = dataclasses.replace(STILL, codebook_size=sizes)
+    model = sid.fit_rqvae(embeddings, config=config, event_files=tmp_path, callbacks=[record])
     (path,) = tmp_path.iterdir()
     read: dict[tuple[str, int], np.ndarray] = {}
     plugins = {}
@@ -116,8 +118,10 @@ def test_event_files_hold_the_figures(embeddings: np.ndarray, tmp_path: Path) ->
     for epoch, logs in enumerate(record.logs, 1):
         for name, value in logs.items():
             assert read[name, epoch] == pytest.approx(value, rel=1e-6)
-    counts = [np.bincount(level, minlength=8) for level in model.encode(embeddings).numpy().T]
+    codes = model.encode(embeddings).numpy()
+    counts = [np.bincount(level, minlength=size) for level, size in zip(codes.T, sizes, strict=True)]
     for level, of_level in enumerate(counts):
+        assert read[f"items_per_code/level_{level}", 2][:, 2].sum() == sizes[level]
         for left, right, codes in read[f"items_per_code/level_{level}", 2]:
             last = right == of_level.max()
             inside = (of_level >= left) & ((of_level <= right) if last else (of_level < right))
@@ -168,6 +172,18 @@ def test_a_collapse_in_training_is_said_though_the_start_is_kept(embeddings: np.
         r"perplexity \d+\.\d; revive dead codes sooner \(revive_after_steps\), ",
         first,
     ), first
+
+
+def test_a_healthy_fit_of_many_codes_is_silent(
+    recwarn: pytest.WarningsRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch is judged by 200 items, which cannot use 128 codes; all 2,000 do."""
+    monkeypatch.setattr(fit, "_JUDGED_ITEMS", 200)
+    items = sid.synthetic_items(2_000, dim=8, seed=1).embeddings
+    config = dataclasses.replace(CONFIG, codebook_size=128, batch_size=1024)
+    model = sid.fit_rqvae(items, config=config)
+    assert not [warning for warning in recwarn if issubclass(warning.category, sid.CodebookCollapseWarning)]
+    assert min(sid.code_usage(model.encode(items[:200]).numpy(), config.code_space)) < 0.85
 
 
 def test_a_healthy_fit_is_silent(recwarn: pytest.WarningsRecorder, embeddings: np.ndarray) -> None:

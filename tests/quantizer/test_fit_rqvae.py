@@ -32,7 +32,7 @@ def weights() -> np.ndarray:
 
 
 @pytest.mark.parametrize("learning_rate", [1e-3, 0.3])
-def test_a_fit_is_never_worse_than_residual_kmeans(
+def test_a_fit_is_never_worse_than_its_start(
     embeddings: np.ndarray, weights: np.ndarray, learning_rate: float
 ) -> None:
     kept = weights > 0

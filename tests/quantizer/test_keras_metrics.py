@@ -185,6 +185,14 @@ def test_mse_compiled_and_evaluated() -> None:
         assert found["normalized_mse"] == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.parametrize("junk", [np.inf, np.nan])
+def test_mse_of_rows_of_weight_zero_that_hold_no_numbers(junk: float) -> None:
+    embeddings, weights = np.float32([[0.0], [junk], [2.0], [4.0]]), np.array([1, 0, 1, 1])
+    metric = sid.NormalizedMSE()
+    metric.update_state(embeddings, np.float32([[0.0], [1.0], [1.0], [4.0]]), weights)
+    assert float(metric.result()) == 0.125
+
+
 def test_mse_of_constant_data_is_no_number() -> None:
     metric = sid.NormalizedMSE()
     metric.update_state(np.full((9, 1), 0.1, np.float32), np.zeros((9, 1)))

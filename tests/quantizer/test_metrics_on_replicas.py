@@ -34,7 +34,13 @@ with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
     same.compile(metrics=[sid.CodesUsed(space), sid.CodePerplexity(space)])
 found = half.evaluate(embeddings, embeddings, batch_size=8, verbose=0, return_dict=True)
 found |= same.evaluate(codes, codes, batch_size=8, verbose=0, return_dict=True)
-print(json.dumps({name: float(figure) for name, figure in found.items()}))
+found = {name: float(figure) for name, figure in found.items()}
+try:
+    same.compile(metrics=[sid.UniqueRate(space)])
+    same.evaluate(codes, codes, batch_size=8, verbose=0)
+except sid.ConfigError as error:
+    found["refused"] = str(error)
+print(json.dumps(found))
 """
 
 
@@ -46,6 +52,7 @@ def test_two_replicas() -> None:
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout.splitlines()[-1])
     assert found["normalized_mse"] == pytest.approx(sid.normalized_mse(embeddings, embeddings / 2), rel=1e-5)
+    assert "unique_rate counts on one replica, not on 2; evaluate without them." in found["refused"]
     perplexity = sid.perplexity(codes, sid.CodeSpace(2, 6))
     for level in range(2):
         assert found[f"codes_used_{level}"] == len(set(codes[:, level].tolist()))

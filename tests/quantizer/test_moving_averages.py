@@ -6,10 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 import semid_tf as sid
+from semid_tf.data.embedding_source import WeightedRows
+from semid_tf.quantizer.fit import start_rqvae
 from semid_tf.quantizer.initialization import Standardization
+from semid_tf.quantizer.keep_best import KeepBest
 
 DIM, SIZES, BATCH = 5, (6, 4), 40
 CONFIG = sid.RQVAEConfig(
@@ -90,10 +94,11 @@ def test_ten_steps_are_those_of_numpy(assignment: str) -> None:
     assert not model.quantizer.codebooks.numpy()[1, 4:].any()
 
 
-def test_rows_of_weight_zero_change_nothing_whatever_they_hold() -> None:
+@pytest.mark.parametrize("junk", [1e6, 1e30, np.inf, np.nan])
+def test_rows_of_weight_zero_change_nothing_whatever_they_hold(junk: float) -> None:
     random = np.random.default_rng(2)
     batch = random.normal(size=(BATCH, DIM)).astype(np.float32)
-    padded = np.concatenate([batch, np.full((9, DIM), 1e6, np.float32)])
+    padded = np.concatenate([batch, np.full((9, DIM), junk, np.float32)])
     weights = np.ones(BATCH, np.float32)
     bare, with_padding = model_of(CONFIG), model_of(CONFIG)
     bare.train_on_batch(batch, weights, weights)
@@ -121,6 +126,30 @@ def test_the_loss_has_no_codebook_term_and_the_codebooks_no_gradient() -> None:
     trained = {id(variable) for variable in model.trainable_variables}
     assert trained.isdisjoint(map(id, (model.quantizer.codebooks, *model.averages.weights)))
     assert id(gradient.quantizer.codebooks) in {id(variable) for variable in gradient.trainable_variables}
+
+
+def assert_averages_are_the_codebooks(model: sid.RQVAE) -> None:
+    """As after a restart: a step without items would leave the codewords where they are."""
+    assert model.averages.counts.numpy()[0, 0] == model.averages.start_count
+    np.testing.assert_array_equal(
+        model.averages.sums, model.averages.start_count * model.quantizer.codebooks.numpy()
+    )
+
+
+def test_idle_codes_that_were_moved_stay_where_they_are() -> None:
+    """The start moves some, and so does the end of a fit."""
+    items = sid.synthetic_items(400, dim=8, seed=1).embeddings
+    model = start_rqvae(items, None, dataclasses.replace(CONFIG, codebook_size=16))
+    assert_averages_are_the_codebooks(model)
+    model.compile(tf_keras.optimizers.SGD(0.0))
+    model.quantizer.codebooks.assign(
+        tf.tensor_scatter_nd_update(model.quantizer.codebooks, [[0, 3], [1, 2]], tf.fill([2, DIM], 1e3))
+    )
+    best = KeepBest(WeightedRows(items, np.ones(400, np.float32)))
+    tf_keras.callbacks.CallbackList([best], model=model, epochs=2, steps=1).on_train_begin()
+    best.settle(best.judged)
+    assert np.abs(model.quantizer.codebooks).max() < 1e2
+    assert_averages_are_the_codebooks(model)
 
 
 @pytest.mark.parametrize("assignment", ["euclidean", "hybrid"])

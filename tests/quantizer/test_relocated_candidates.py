@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,16 +13,20 @@ import pytest
 import semid_tf as sid
 
 
+def publish(model: sid.RQVAE | sid.ResidualKMeans, folder: Path) -> sid.SavedQuantizer:
+    """A fitted quantizer, published."""
+
+    def fill(staged: Path) -> sid.Made:
+        sid.save_quantizer(model, staged)
+        return sid.Made(model.fingerprint)
+
+    return sid.load_quantizer(sid.ArtifactStore(folder).make("quantizer", model.config, (), fill).path)
+
+
 @pytest.fixture(scope="module")
 def saved(fitted: sid.RQVAE, tmp_path_factory: pytest.TempPathFactory) -> sid.SavedQuantizer:
     """The fitted quantizer, published."""
-
-    def fill(folder: Path) -> sid.Made:
-        sid.save_quantizer(fitted, folder)
-        return sid.Made(fitted.fingerprint)
-
-    store = sid.ArtifactStore(tmp_path_factory.mktemp("store"))
-    return sid.load_quantizer(store.make("quantizer", fitted.config, (), fill).path)
+    return publish(fitted, tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +71,51 @@ def test_published_items_stay_when_the_catalogue_grows(
     grown = sid.relocate(items, candidates, published=published)
     np.testing.assert_array_equal(grown.items.codes[early], published.codes)
     assert grown.moved[~early].any()
+
+
+def test_a_balanced_catalogue_grows_around_what_was_published(
+    fitted: sid.RQVAE,
+    saved: sid.SavedQuantizer,
+    items: sid.ItemCodes,
+    catalogue_items: sid.Items,
+    tmp_path: Path,
+) -> None:
+    candidates, distances = saved.measured_candidates(catalogue_items.embeddings, 16)
+    gaps = squared_gaps(fitted, catalogue_items.embeddings)
+    rows = np.arange(len(items))
+    np.testing.assert_allclose(distances, gaps[rows[:, None], candidates], atol=1e-4)
+    early = rows % 2 == 0
+    first = sid.ItemCodes(items.item_ids[early], items.codes[early], saved.fingerprint)
+    balanced = sid.balanced_candidates(first, candidates[early], distances[early])
+    sid.relocate(first, balanced).items.save(tmp_path / "published.parquet")
+    published = sid.ItemCodes.load(tmp_path / "published.parquet")
+
+    def grown(reordered: np.ndarray) -> tuple[sid.Relocation, float]:
+        found = sid.relocate(items, reordered, published=published)
+        np.testing.assert_array_equal(found.items.codes[early], published.codes)
+        return found, gaps[rows, found.items.codes[:, -1]][~early & ~found.unplaced].mean()
+
+    with_it, cost = grown(sid.balanced_candidates(items, candidates, distances, published=published))
+    without, dearer = grown(sid.balanced_candidates(items, candidates, distances))
+    assert with_it.unplaced.sum() == without.unplaced.sum()
+    assert cost < dearer
+
+
+def test_the_snippet_of_the_readme_publishes_the_first_time_and_later_on(
+    catalogue_items: sid.Items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = sid.ResidualKMeansConfig(num_levels=2, codebook_size=(16, 64))
+    saved = publish(sid.fit_residual_kmeans(catalogue_items.embeddings, config=config), tmp_path)
+    readme = (Path(sid.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (snippet,) = (code for code in re.findall(r"```python\n(.*?)```", readme, re.S) if "relocate" in code)
+    for count in (1_000, 3_000):
+        embeddings = catalogue_items.embeddings[:count]
+        names = {"quantizer": saved, "embeddings": embeddings, "codes": saved.encode(embeddings)}
+        names |= {"sid": sid, "os": os, "item_ids": catalogue_items.item_ids[:count]}
+        exec(snippet, names)
+        published = sid.ItemCodes.load("published.parquet")
+        np.testing.assert_array_equal(published.item_ids, names["item_ids"])
+        np.testing.assert_array_equal(published.codes, names["moved"].items.codes)
+        assert len(np.unique(names["unique"].codes, axis=0)) == count
+    assert names["moved"].moved[1_000:].any()

@@ -43,6 +43,18 @@ def test_codes_residuals_and_codewords_are_those_of_numpy(codebooks: np.ndarray,
     np.testing.assert_allclose(result.residuals - result.codewords, residuals[1:], atol=1e-6)
 
 
+@pytest.mark.parametrize("dim", [8, 64])
+def test_at_8_levels_of_2048_each_code_is_the_nearest_up_to_rounding(dim: int) -> None:
+    random = np.random.default_rng(dim)
+    books = random.normal(size=(8, 2048, dim)) * 0.8 ** np.arange(8)[:, None, None]
+    books, latent = books.astype(np.float32), random.normal(size=(500, dim)).astype(np.float32)
+    codes = quantizer(books).encode(latent).numpy()
+    rounding = 1e-6 * dim
+    assert reference.too_far(latent, books, codes).max() < rounding
+    others = (codes + 1) % 2048  # another code is further away than rounding explains
+    assert (reference.too_far(latent, books[:1], others[:, :1]) > 10 * rounding).all()
+
+
 @given(st.integers(1, 4), st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_on_a_grid_codes_are_exact(levels: int, size: int, seed: int) -> None:
     random = np.random.default_rng(seed)

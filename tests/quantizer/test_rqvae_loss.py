@@ -83,9 +83,24 @@ def test_training_and_evaluation_loss_are_the_weighted_mean(model: sid.RQVAE, em
     assert trained == pytest.approx(expected, rel=1e-5)
 
 
-def test_items_of_weight_zero_add_nothing(model: sid.RQVAE, embeddings: np.ndarray) -> None:
+def test_what_keras_shows_is_the_loss_of_all_batches(model: sid.RQVAE, embeddings: np.ndarray) -> None:
+    """Fifty items make batches of 20, 20 and 10; their sums are no weights of the model."""
+    weights = np.random.default_rng(2).uniform(0, 3, ITEMS).astype(np.float32)
+    expected = np.average(Numbers(model, embeddings).losses, weights=weights) / DIM
+    before, of_batches = model.fingerprint, {"batch_size": 20, "verbose": 0, "sample_weight": weights}
+    for _ in range(2):  # each evaluation begins anew
+        assert model.evaluate(embeddings, weights, **of_batches) == pytest.approx(expected, rel=1e-5)
+    assert model.fingerprint == before
+    model.config = dataclasses.replace(CONFIG, revive_after_steps=100)
+    history = model.fit(embeddings, weights, epochs=2, **of_batches).history
+    assert history["loss"] == pytest.approx([expected] * 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("junk", [5.0, np.inf, np.nan])
+def test_items_of_weight_zero_add_nothing(model: sid.RQVAE, embeddings: np.ndarray, junk: float) -> None:
     weights = (np.arange(ITEMS) < 20).astype(np.float32)
-    found = model.test_on_batch(embeddings, weights, weights)
+    holding = np.where(weights[:, None] > 0, embeddings, np.float32(junk))
+    found = model.test_on_batch(holding, weights, weights)
     assert found == pytest.approx(model.test_on_batch(embeddings[:20]), rel=1e-6)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -72,11 +73,27 @@ def test_in_graph_a_row_that_is_not_finite_spoils_only_itself(saved: sid.SavedQu
 
 
 def test_more_candidates_than_were_saved_are_refused(saved: sid.SavedQuantizer) -> None:
-    with pytest.raises(
-        sid.ConfigError, match="k must lie between 1 and the 4 candidates that were saved, got 5"
-    ):
+    message = (
+        "k must lie between 1 and the 4 candidates that were saved, got 5; "
+        "save_quantizer(..., candidates=) saves up to 4."
+    )
+    with pytest.raises(sid.ConfigError, match=f"^{re.escape(message)}$"):
         saved.candidates(np.zeros((1, 5), np.float32), 5)
     assert saved.candidates(np.zeros((0, 5), np.float32), 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize(("asked", "most"), [(64, 64), (100, 100), (200, 128)])
+def test_as_many_candidates_are_saved_as_are_asked_for(tmp_path: Path, asked: int, most: int) -> None:
+    model = sid.RQVAE(5, dataclasses.replace(CONFIG, codebook_size=(4, 128)))
+    sid.save_quantizer(model, tmp_path, candidates=asked)
+    rows = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    found = tf.saved_model.load(str(tmp_path)).signatures["candidates"](embedding=tf.constant(rows))
+    np.testing.assert_array_equal(found["candidates"], model.candidates(rows, most))
+
+
+def test_no_candidates_are_refused_before_saving(tmp_path: Path) -> None:
+    with pytest.raises(sid.ConfigError, match="candidates must be at least 1, got 0"):
+        sid.save_quantizer(sid.RQVAE(5, CONFIG), tmp_path / "it", candidates=0)
 
 
 def test_a_beam_that_does_not_suit_is_refused_before_saving(tmp_path: Path) -> None:

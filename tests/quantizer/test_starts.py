@@ -8,13 +8,16 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 import semid_tf as sid
 from semid_tf.data.embedding_source import WeightedRows
 from semid_tf.quantizer.fit import start_rqvae
 from semid_tf.quantizer.idle_codes import use_idle_codes
+from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.paths import _best_paths, fit_on_paths
 from semid_tf.quantizer.regularization import Disturbance, dropout_for, noise_for
+from semid_tf.quantizer.start import _error
 
 CONFIG = sid.RQVAEConfig(num_levels=2, codebook_size=8, latent_dim=4, hidden_dim=8, start_beams=(1,))
 
@@ -98,6 +101,42 @@ def test_noise_and_dropout_fall_with_the_number_of_items() -> None:
     assert dropout_for(config, 5_000) == 0.5
     assert dropout_for(config, 24_000) == 0.25
     assert dropout_for(config, 100_000) == 0.0
+
+
+def test_noise_does_not_go_by_the_order_of_the_items() -> None:
+    """Sorted by category: the first 8,192 lie on one spot, and tell nothing of what the start leaves."""
+    random = np.random.default_rng(0)
+    spread = np.where(np.arange(12_000) < 8_192, 0.01, 1.0)[:, None]
+    items = (spread * random.normal(size=(12_000, 4))).astype(np.float32)
+    model = start_rqvae(items, None, CONFIG)
+    error = sid.normalized_mse(items, model(items).numpy()) ** 0.5
+    assert float(model.input_noise) == pytest.approx(noise_for(CONFIG, 12_000, error), rel=0.05)
+
+
+def test_a_catalogue_that_begins_with_zero_vectors_is_fitted(embeddings: np.ndarray) -> None:
+    items = np.concatenate([np.zeros((8_192, 8), np.float32), embeddings])
+    with pytest.warns(sid.CodebookCollapseWarning, match="nearly all items have one code"):
+        model = sid.fit_rqvae(items, config=dataclasses.replace(CONFIG, epochs=1))
+    assert 0 < float(model.input_noise) < 2
+
+
+def test_items_that_are_all_equal_ask_for_no_noise(embeddings: np.ndarray) -> None:
+    model = start_rqvae(embeddings, None, CONFIG)
+    assert _error(model, WeightedRows(np.zeros((9, 8), np.float32), np.ones(9, np.float32))) == 0
+
+
+def test_where_the_judged_items_are_all_equal_the_start_is_kept(embeddings: np.ndarray) -> None:
+    model = start_rqvae(embeddings, None, CONFIG)
+    model.compile(tf_keras.optimizers.Adam())
+    model.optimizer.build(model.trainable_variables)
+    best = KeepBest(WeightedRows(np.zeros((9, 8), np.float32), np.ones(9, np.float32)))
+    calls = tf_keras.callbacks.CallbackList([best], model=model, epochs=9, steps=1)
+    before = model.fingerprint
+    calls.on_train_begin()
+    model.quantizer.codebooks.assign(tf.zeros_like(model.quantizer.codebooks))
+    calls.on_epoch_end(0)
+    calls.on_train_end()
+    assert model.fingerprint == before
 
 
 def test_a_disturbance_is_fixed_by_its_seeds() -> None:

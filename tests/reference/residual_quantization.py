@@ -20,6 +20,18 @@ def residuals_and_codes(latent: np.ndarray, codebooks: np.ndarray) -> tuple[np.n
     return np.stack(residuals), np.stack(codes, axis=1)
 
 
+def too_far(latent: np.ndarray, codebooks: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """How much further than the nearest codeword the chosen one is, squared, under an item's earlier codes:
+    [n, levels]. What rounding may add grows with the squared lengths."""
+    excess, left = [], latent.astype(np.float64)
+    for codebook, chosen in zip(codebooks, codes.T, strict=True):
+        words = codebook.astype(np.float64)
+        gaps = np.square(words).sum(axis=1) - 2 * left @ words.T
+        excess.append(gaps[np.arange(len(left)), chosen] - gaps.min(axis=1))
+        left = left - words[chosen]
+    return np.stack(excess, axis=1)
+
+
 def decode(codes: np.ndarray, codebooks: np.ndarray) -> np.ndarray:
     """Sum of the codewords: [n, dim]."""
     return sum(book.astype(np.float64)[codes[:, level]] for level, book in enumerate(codebooks))
