@@ -55,7 +55,7 @@ class GroupTokenizer(Tokenizer):
         raise NotImplementedError
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
-        return np.stack(self._pieces(list(codes.astype(np.int64).T)), axis=-1).astype(np.int32)
+        return np.stack(self._pieces(list(codes.T)), axis=-1).astype(np.int32)
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
         levels = tf.unstack(tf.cast(codes, tf.int64), num=self.code_space.num_levels, axis=-1)

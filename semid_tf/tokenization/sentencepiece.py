@@ -76,7 +76,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
         valid = self._valid(codes)
-        texts = code_texts_in_graph(tf.where(valid, codes, 0), self.code_space)
+        texts = code_texts_in_graph(tf.cast(tf.where(valid, codes, 0), tf.int32), self.code_space)
         pieces = self._in_graph.tokenize(texts)
         padded = pieces.to_tensor(PADDING, shape=(None, self.num_pieces))
         return tf.where(valid, padded, PADDING)
