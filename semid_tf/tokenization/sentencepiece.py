@@ -18,7 +18,13 @@ from sentencepiece import sentencepiece_model_pb2
 from semid_tf.config import CodeSpace
 from semid_tf.errors import ConfigError, DataError
 from semid_tf.ids.semantic_id import require_codes
-from semid_tf.tokenization.alphabet import alphabet, code_texts, code_texts_in_graph, require_alphabet
+from semid_tf.tokenization.alphabet import (
+    alphabet,
+    code_texts,
+    code_texts_in_graph,
+    require_alphabet,
+    require_pieces,
+)
 from semid_tf.tokenization.base import Tokenizer
 from semid_tf.tokenization.ngram import NgramTokenizer
 
@@ -35,6 +41,9 @@ class SentencePieceTokenizer(Tokenizer):
     Args:
         code_space: the range of the codes.
         model: the serialized SentencePiece model, see `train_sentencepiece`.
+
+    Raises:
+        ProvenanceError: the model was trained on another code space.
     """
 
     def __init__(self, code_space: CodeSpace, model: bytes) -> None:
@@ -44,6 +53,7 @@ class SentencePieceTokenizer(Tokenizer):
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         self.num_pieces = code_space.num_levels
         self.num_rows = self._processor.vocab_size()
+        require_pieces(self._processor.id_to_piece(list(range(UNKNOWN + 1, self.num_rows))), code_space)
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
         distinct, place = np.unique(codes, axis=0, return_inverse=True)
