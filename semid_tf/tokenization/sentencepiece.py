@@ -31,6 +31,7 @@ from semid_tf.tokenization.ngram import NgramTokenizer
 PADDING, UNKNOWN = 0, 1
 _SMALLEST_SHARE = 1_000_000
 _ERRORS = 2  # SentencePiece's log level
+_LAST_WHOLE = 2**24  # up to it float32 tells whole numbers apart
 _SEEDS = 1_000_000  # its default: the unigram trainer prunes its vocabulary from so many candidates
 
 
@@ -182,8 +183,8 @@ def sentencepiece_of(pieces: list[str], code_space: CodeSpace) -> SentencePieceT
     special = {"<pad>": model.SentencePiece.CONTROL, "<unk>": model.SentencePiece.UNKNOWN}
     for text, kind in special.items():
         model.pieces.add(piece=text, score=0, type=kind)
-    for rank, text in enumerate(pieces):
-        model.pieces.add(piece=text, score=-rank)
+    for text, score in zip(pieces, falling_scores(np.arange(len(pieces))).tolist(), strict=True):
+        model.pieces.add(piece=text, score=score)
     settings = model.trainer_spec
     settings.model_type = settings.BPE
     settings.pad_id, settings.unk_id, settings.bos_id, settings.eos_id = PADDING, UNKNOWN, -1, -1
@@ -192,6 +193,17 @@ def sentencepiece_of(pieces: list[str], code_space: CodeSpace) -> SentencePieceT
     model.normalizer_spec.add_dummy_prefix = False
     model.normalizer_spec.remove_extra_whitespaces = False
     return SentencePieceTokenizer(code_space, model.SerializeToString())
+
+
+def falling_scores(ranks: np.ndarray) -> np.ndarray:
+    """A score below all those of lesser ranks, int64 [n] >= 0: float32 [n], as SentencePiece has them.
+
+    >>> falling_scores(np.array([0, 1, 2**24, 2**24 + 1])).tolist()
+    [0.0, -1.0, -16777216.0, -16777218.0]
+    """
+    whole = np.minimum(ranks, _LAST_WHOLE).astype(np.float32)
+    # Bit patterns of positive floats are in their order.
+    return 0 - (whole.view(np.int32) + (ranks - whole.astype(np.int64)).astype(np.int32)).view(np.float32)
 
 
 def _corpus(codes: np.ndarray, counts: np.ndarray, code_space: CodeSpace) -> Iterator[str]:

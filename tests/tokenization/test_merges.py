@@ -10,6 +10,7 @@ import tensorflow as tf
 import semid_tf as sid
 from semid_tf.tokenization.alphabet import alphabet, code_texts
 from semid_tf.tokenization.merges import merge_pieces
+from semid_tf.tokenization.sentencepiece import falling_scores
 
 SPACE = sid.CodeSpace(3, 16)
 
@@ -84,6 +85,15 @@ def test_a_hundred_thousand_rows() -> None:
     tokenizer = sid.tokenizer_of_merges(merges, space)
     assert tokenizer.num_rows == 2 + 100_000 + 1024
     assert (tokenizer.encode(codes[:2000]) > 0).sum(axis=1).mean() < 3
+
+
+def test_no_two_merges_have_one_score_however_many_there_are() -> None:
+    edge = 2**24
+    ranks = np.concatenate([np.arange(3), edge + np.arange(-2, 4), [2 * edge + 1, 2 * edge + 2, 50 * edge]])
+    scores = falling_scores(ranks)
+    assert scores.dtype == np.float32
+    assert (np.diff(scores) < 0).all()
+    np.testing.assert_array_equal(scores[:6], -ranks[:6])  # whole numbers while these are exact
 
 
 def test_bad_numbers_are_told() -> None:
