@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.layers.pieces import PieceEmbedding
+from semid_tf.layers.ragged import of_items
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -34,7 +35,11 @@ class HashedEmbedding(tf_keras.layers.Layer):
         return tf.cast(self.hashing(item_ids), tf.int32)[..., None]
 
     def call(self, item_ids: tf.Tensor) -> tf.Tensor:
-        return self.pieces(self.piece_ids(item_ids))
+        return self.pieces(of_items(self.piece_ids, item_ids))
+
+    def compute_mask(self, item_ids: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Which are ids, no padding: bool [...]."""
+        return tf.not_equal(item_ids, "")
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_rows": self.num_rows, "dim": self.dim, "seed": self.seed}

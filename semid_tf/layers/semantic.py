@@ -17,8 +17,8 @@ class SemanticEmbedding(tf_keras.layers.Layer):
     """Codes, int32 [..., num_levels], to item vectors, float32 [..., dim].
 
     The pieces are looked up in graph, so that an item never seen before has a vector at once. Codes of -1
-    (padding) give a vector of zeros. Where the items are known, `CatalogueEmbedding` over `pieces` saves
-    the look-up of pieces.
+    (padding), or out of range, give a vector of zeros. Where the items are known, `CatalogueEmbedding` over
+    `pieces` saves the look-up of pieces.
 
     Args:
         tokenizer: the adaptation.
@@ -37,8 +37,8 @@ class SemanticEmbedding(tf_keras.layers.Layer):
         return self.pieces(self.lookup(codes))
 
     def compute_mask(self, codes: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-        """Which codes are no padding: bool [...]."""
-        return tf.reduce_all(codes >= 0, axis=-1)
+        """Which codes are an item's, neither padding nor out of range: bool [...]."""
+        return self.lookup.compute_mask(codes)
 
     def get_config(self) -> dict[str, Any]:
         tokenizer = tf_keras.saving.serialize_keras_object(self.tokenizer)

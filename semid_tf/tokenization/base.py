@@ -58,6 +58,7 @@ class Tokenizer(tf.Module):
         """Makes the tokenizer that `get_config` described."""
         return cls(**config)
 
-    def _valid(self, codes: tf.Tensor) -> tf.Tensor:
+    def valid(self, codes: tf.Tensor) -> tf.Tensor:
+        """Whether all codes of an item are in range, int [..., num_levels]: bool [..., 1]."""
         inside = (codes >= 0) & (codes < self.code_space.codebook_sizes)
         return tf.reduce_all(inside, axis=-1, keepdims=True)

@@ -86,7 +86,7 @@ class SentencePieceTokenizer(Tokenizer):
         return pieces
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
-        valid = self._valid(codes)
+        valid = self.valid(codes)
         texts = code_texts_in_graph(tf.cast(tf.where(valid, codes, 0), tf.int32), self.code_space)
         pieces = self._in_graph.tokenize(texts)
         padded = pieces.to_tensor(PADDING, shape=(None, self.num_pieces))
