@@ -24,17 +24,26 @@ class SemanticEmbedding(tf_keras.layers.Layer):
         tokenizer: the adaptation.
         dim: of the vectors.
         seed: fixes the start.
+        l2, dropout: of the table, see `PieceEmbedding`.
     """
 
-    def __init__(self, tokenizer: Tokenizer, dim: int, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        dim: int,
+        seed: int = 0,
+        l2: float = 0.0,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.tokenizer, self.dim, self.seed = tokenizer, dim, seed
+        self.tokenizer, self.dim, self.seed, self.l2, self.dropout = tokenizer, dim, seed, l2, dropout
         self.lookup = SentencePieceLookup(tokenizer, name="lookup")
-        self.pieces = PieceEmbedding(tokenizer.num_rows, dim, seed, name="pieces")
+        self.pieces = PieceEmbedding(tokenizer.num_rows, dim, seed, l2=l2, dropout=dropout, name="pieces")
         self.pieces.build((None, tokenizer.num_pieces))
 
-    def call(self, codes: tf.Tensor) -> tf.Tensor:
-        return self.pieces(self.lookup(codes))
+    def call(self, codes: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        return self.pieces(self.lookup(codes), training=training)
 
     def compute_mask(self, codes: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
         """Which codes are an item's, neither padding nor out of range: bool [...]."""
@@ -42,7 +51,8 @@ class SemanticEmbedding(tf_keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         tokenizer = tf_keras.saving.serialize_keras_object(self.tokenizer)
-        return super().get_config() | {"tokenizer": tokenizer, "dim": self.dim, "seed": self.seed}
+        names = ("dim", "seed", "l2", "dropout")
+        return super().get_config() | {"tokenizer": tokenizer} | {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SemanticEmbedding:
