@@ -127,5 +127,8 @@ def test_a_report_by_hand() -> None:
     tokenizer = sid.train_sentencepiece(codes, counts, SPACE, 52)  # two merges: the most popular item's
     report = sid.vocabulary_report(tokenizer, 60, codes, counts)
     assert report == (60, 52, pytest.approx(2.8), pytest.approx((90 + 30) / 100), 1, 3)
+    # The same told by kinds of items.
+    kinds = [np.array(part) for part in ([3, 3, 3, 1], [0, 1, 6, 90], [4, 4, 1, 1])]
+    assert sid.report_of_pieces(60, 52, *kinds) == report
     with pytest.raises(sid.DataError, match="10 items meet 9 counts"):
         sid.vocabulary_report(tokenizer, 60, codes, counts[1:])
