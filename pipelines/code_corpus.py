@@ -9,7 +9,8 @@ writes
     tokenizer/                        a tokenizer artifact, where --rows is given
     report.json, manifest.json, COMPLETED
 
-Without `--interactions` each item counts once. Semantic IDs without interactions are left out.
+Without `--interactions` each item counts once. Semantic IDs without interactions are left out; an item of the
+tokenizer's figures is a Semantic ID.
 """
 
 from __future__ import annotations
@@ -204,12 +205,7 @@ def _train(
 ) -> dict[str, Any]:
     rows = sid.parse_semantic_ids(texts, codes.space)
     tokenizer = sid.train_sentencepiece(rows, counts, codes.space, num_rows, model_type)
-    pieces = (tokenizer.encode(rows) > 0).sum(axis=1)
-    figures = {
-        "rows_asked": num_rows,
-        "rows": tokenizer.num_rows,
-        "mean_pieces_per_interaction": float(np.average(pieces, weights=counts)),
-    }
+    figures = sid.vocabulary_report(tokenizer, num_rows, rows, counts)._asdict()
     fingerprint = sid.fingerprint(tokenizer.model)
     config = {"num_rows": num_rows, "model_type": model_type}
     with sid.staging(folder.parent) as staged:

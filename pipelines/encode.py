@@ -111,7 +111,7 @@ def encode_corpus(
     model = open_quantizer(path)
     _check_rate(max_rejected_rate)
     _check_formats(formats)
-    pieces = Tokenizers.of(tokenizers, model.code_space)
+    pieces = Tokenizers.of(tokenizers, model.code_space, model.fingerprint)
     rows = check_items(items, model)
     num_shards = _num_shards(rows, num_shards)
     earlier = Previous.of(absolute(str(previous)), model) if previous else None

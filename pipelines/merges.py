@@ -1,37 +1,47 @@
 """Learns byte-pair merges over the codes of a whole corpus, weighted by interactions.
 
-    python -m pipelines.merges --codes 'codes/*.parquet' --interactions 'interactions/*.parquet' \\
-        --num-levels 8 --codebook-size 2048 --num-merges 1000000 --output FOLDER [Beam options]
+    python -m pipelines.merges --codes CODES --interactions 'events/*.parquet' --num-merges 1000000 \\
+        --output FOLDER [Beam options]
 
-writes `sentencepiece.model`, as `semid_tf.tokenizer_of_merges` makes it. The corpus is read once and merged
-anew in each of `--rounds` rounds; only the merges must fit into a worker's memory.
+publishes a tokenizer for `pipelines.encode --tokenizer NAME=FOLDER`: `sentencepiece.model`, as
+`semid_tf.tokenizer_of_merges` makes it, and `manifest.json` and `COMPLETED` last. The corpus is read once and
+merged anew in each of `--rounds` rounds; only the merges must fit into a worker's memory. An item of the
+figures in the manifest is a Semantic ID that was met.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsSingleton, PCollection
 
 import semid_tf as sid
+from pipelines.code_corpus import COUNT, CountCodes
+from pipelines.codes_files import CodesFiles
+from pipelines.counting import read_counter
+from pipelines.duplicates import Shard
+from pipelines.interactions import ReadInteractions, check_interactions
 from pipelines.launch import absolute
-from pipelines.running import DEFAULT_RUNNER
-from pipelines.schema import CODES, ITEM_ID
+from pipelines.pieces import KIND, SENTENCEPIECE_FILE
+from pipelines.publishing import publish_folder, refuse_existing, staging
+from pipelines.running import exit_status, run_job
+from pipelines.schema import SEMANTIC_ID
 
-MODEL_FILE = "sentencepiece.model"
-_USER_MISTAKE = 2
+MERGES, KINDS = "merges", "kinds"
+Weighted = tuple[tuple[str, ...], int]
 
 
 class LearnMerges(beam.PTransform):
-    """(text of codes, count) -> one list of merges, that of `semid_tf.learn_merges`.
+    """(text of codes, count) -> `MERGES`, those of `semid_tf.learn_merges`: one dict of text -> rank; and
+    `KINDS`: one list of ((count, number of pieces), texts that have as many of both).
 
     Args:
         num_merges: at most so many.
@@ -42,13 +52,15 @@ class LearnMerges(beam.PTransform):
         super().__init__()
         self._rounds = sid.merges_by_round(num_merges, merges_per_round)
 
-    def expand(self, corpus: PCollection[tuple[str, int]]) -> PCollection[list[str]]:
+    def expand(self, corpus: PCollection[tuple[str, int]]) -> dict[str, PCollection]:
         pieces = corpus | "Codes" >> beam.MapTuple(lambda text, count: (tuple(text), count))
         ranks = corpus.pipeline | "NoMerges" >> beam.Create([{}], reshuffle=False)
         for place, number in enumerate(self._rounds):
             ranks = pieces | f"Round{place}" >> _FurtherMerges(ranks, number)
             pieces = pieces | f"Merge{place}" >> beam.Map(_merged, ranks=AsSingleton(ranks))
-        return ranks | "InOrder" >> beam.Map(list)
+        kinds = pieces | "Kind" >> beam.MapTuple(lambda pieces, count: (count, len(pieces)))
+        numbers = kinds | "Count" >> beam.combiners.Count.PerElement() | "All" >> beam.combiners.ToList()
+        return {MERGES: ranks, KINDS: numbers}
 
 
 class _FurtherMerges(beam.PTransform):
@@ -58,7 +70,7 @@ class _FurtherMerges(beam.PTransform):
         super().__init__()
         self._ranks, self._number = ranks, number
 
-    def expand(self, pieces: PCollection[tuple[tuple[str, ...], int]]) -> PCollection[dict[str, int]]:
+    def expand(self, pieces: PCollection[Weighted]) -> PCollection[dict[str, int]]:
         counted = pieces | "Pairs" >> beam.FlatMapTuple(_counted_pairs) | beam.CombinePerKey(sum)
         fresh = counted | beam.combiners.Top.Smallest(self._number, key=sid.by_frequency)
         return self._ranks | "Append" >> beam.Map(_appended, fresh=AsSingleton(fresh))
@@ -68,7 +80,7 @@ def _counted_pairs(pieces: tuple[str, ...], count: int) -> Iterator[tuple[str, i
     return ((text, count) for text in sid.neighbour_texts(pieces))
 
 
-def _merged(weighted: tuple[tuple[str, ...], int], ranks: dict[str, int]) -> tuple[tuple[str, ...], int]:
+def _merged(weighted: Weighted, ranks: dict[str, int]) -> Weighted:
     pieces, count = weighted
     return sid.merge_pieces(pieces, ranks), count
 
@@ -77,80 +89,105 @@ def _appended(ranks: dict[str, int], fresh: Sequence[tuple[str, int]]) -> dict[s
     return sid.ranked_merges(ranks, [text for text, _ in fresh])
 
 
-class CountTexts(beam.PTransform):
-    """(codes of items, item ids of interactions) -> (text of codes, count) of the items interacted with."""
+def learn(arguments: argparse.Namespace, options: PipelineOptions) -> sid.Artifact:
+    """Runs the job and publishes the tokenizer.
 
-    def __init__(self, code_space: sid.CodeSpace) -> None:
-        super().__init__()
-        self._code_space = code_space
-
-    def expand(self, tables: tuple[PCollection[dict[str, Any]], PCollection[str]]) -> PCollection:
-        rows, events = tables
-        texts = rows | "Texts" >> beam.Map(_text, self._code_space)
-        counts = events | beam.combiners.Count.PerElement()
-        met = {"texts": texts, "counts": counts} | beam.CoGroupByKey()
-        return met | "Pairs" >> beam.FlatMapTuple(_weighted) | "Total" >> beam.CombinePerKey(sum)
-
-
-def _text(row: dict[str, Any], code_space: sid.CodeSpace) -> tuple[str, str]:
-    codes = np.array([row[CODES]])
-    sid.require_codes(codes, code_space)
-    return row[ITEM_ID], str(sid.code_texts(codes, code_space)[0])
-
-
-def _weighted(item_id: str, found: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    total = sum(found["counts"])
-    return ((text, total) for text in found["texts"] if total)
-
-
-def learn(arguments: argparse.Namespace, options: PipelineOptions) -> Path:
-    """Runs the job; the path of the model."""
-    space = sid.CodeSpace(arguments.num_levels, arguments.codebook_size)
+    Raises:
+        ArtifactError: the codes are no complete output; the output exists.
+        ConfigError: so many merges or rounds are impossible, or Beam refuses its options.
+        DataError: the interactions cannot be read, or none meets an item with codes.
+    """
+    target = Path(arguments.output).absolute()
+    refuse_existing(str(target))
+    codes = CodesFiles.open(absolute(arguments.codes))
     per_round = -(-arguments.num_merges // max(arguments.rounds, 1))
-    sid.require_rounds(space, arguments.num_merges, per_round)
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as staged:
-        _run(arguments, options, space, per_round, f"{staged}/merges")
-        merges = Path(staged, "merges").read_text(encoding="utf-8").split("\n")
-        model = sid.tokenizer_of_merges([text for text in merges if text], space).model
-        staged_model = Path(staged, MODEL_FILE)
-        staged_model.write_bytes(model)
-        return staged_model.replace(folder / MODEL_FILE)
+    sid.require_rounds(codes.space, arguments.num_merges, per_round)
+    interactions = absolute(arguments.interactions)
+    check_interactions(interactions)
+    with staging(target.parent) as folder:
+        report = _run(codes, interactions, LearnMerges(arguments.num_merges, per_round), folder, options)
+        tokenizer = sid.tokenizer_of_merges(list(_take_json(folder / MERGES)), codes.space)
+        figures = _figures(arguments.num_merges, tokenizer, sorted(_take_json(folder / KINDS)))
+        (folder / SENTENCEPIECE_FILE).write_bytes(tokenizer.model)
+        return publish_folder(folder, target, _manifest(arguments, codes, tokenizer, report | figures))
 
 
 def _run(
-    arguments: argparse.Namespace, options: PipelineOptions, space: sid.CodeSpace, per_round: int, merges: str
-) -> None:
-    runner = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
-    with beam.Pipeline(runner, options) as pipeline:
-        rows = pipeline | "Codes" >> beam.io.ReadFromParquet(
-            absolute(arguments.codes), columns=[ITEM_ID, CODES]
-        )
-        events = pipeline | "Interactions" >> beam.io.ReadFromParquet(
-            absolute(arguments.interactions), columns=[ITEM_ID]
-        )
-        corpus = (rows, events | "ItemIds" >> beam.Map(lambda row: row[ITEM_ID])) | CountTexts(space)
-        learned = corpus | LearnMerges(arguments.num_merges, per_round)
-        lines = learned | "Lines" >> beam.Map("\n".join)
-        lines | "Write" >> beam.io.WriteToText(merges, shard_name_template="")
+    codes: CodesFiles,
+    interactions: str,
+    learn_merges: LearnMerges,
+    folder: Path,
+    options: PipelineOptions,
+) -> dict[str, int]:
+    def build(pipeline: beam.Pipeline) -> None:
+        counted = pipeline | "Read" >> ReadInteractions(interactions) | "Count" >> CountCodes(codes)
+        learned = counted | "Texts" >> beam.FlatMap(_texts, codes.space) | learn_merges
+        learned[MERGES] | "WriteMerges" >> _write_json(folder / MERGES)
+        learned[KINDS] | "WriteKinds" >> _write_json(folder / KINDS)
+
+    result = run_job(build, options)
+    return {name: read_counter(result, name) for name in ("input", "rejected", "unknown")}
+
+
+def _texts(element: Shard, code_space: sid.CodeSpace) -> Iterator[tuple[str, int]]:
+    _, id_counts = element
+    codes = sid.parse_semantic_ids(id_counts[SEMANTIC_ID].to_pylist(), code_space)
+    return zip(sid.code_texts(codes, code_space).tolist(), id_counts[COUNT].to_pylist(), strict=True)
+
+
+def _write_json(path: Path) -> beam.PTransform:
+    """Writes the one element that there is."""
+    return beam.Map(json.dumps) | beam.io.WriteToText(str(path), shard_name_template="")
+
+
+def _take_json(path: Path) -> Any:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    path.unlink()
+    return found
+
+
+def _figures(
+    num_merges: int, tokenizer: sid.Tokenizer, kinds: Sequence[tuple[tuple[int, int], int]]
+) -> dict[str, Any]:
+    """From the kinds of Semantic IDs, see `LearnMerges`."""
+    if not kinds:
+        raise sid.DataError("no interaction meets an item with codes; at least one must.")
+    counts, pieces = np.array([kind for kind, _ in kinds]).T
+    numbers = np.array([number for _, number in kinds])
+    asked = num_merges + 2 + tokenizer.code_space.num_codes
+    report = sid.report_of_pieces(asked, tokenizer.num_rows, pieces, counts, numbers)
+    return {"semantic_ids": int(numbers.sum()), "counted": int((counts * numbers).sum())} | report._asdict()
+
+
+def _manifest(
+    arguments: argparse.Namespace,
+    codes: CodesFiles,
+    tokenizer: sid.SentencePieceTokenizer,
+    figures: dict[str, Any],
+) -> sid.Manifest:
+    config = {"num_merges": arguments.num_merges, "rounds": arguments.rounds}
+    parents = {"codes": codes.fingerprint, **dict(codes.parents)}
+    inputs = sid.fingerprint(KIND, config, parents, absolute(arguments.interactions))
+    return sid.Manifest(KIND, sid.fingerprint(tokenizer.model), inputs, parents, config, figures)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of the job."""
+    """The command line; exit status as `pipelines.running.exit_status`."""
     parser = argparse.ArgumentParser("python -m pipelines.merges", description=__doc__)
-    for name in ("codes", "interactions", "output"):
-        parser.add_argument(f"--{name}", required=True)
-    for name in ("num-levels", "codebook-size", "num-merges"):
-        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--codes", required=True, help="output of pipelines.encode")
+    parser.add_argument("--interactions", required=True, help="path or pattern: user_id, item_id, timestamp")
+    parser.add_argument("--output", required=True, help="folder to make; it must not exist")
+    parser.add_argument("--num-merges", type=int, required=True)
     parser.add_argument("--rounds", type=int, default=16)
     own, rest = parser.parse_known_args(arguments)
-    try:
-        print(learn(own, PipelineOptions(rest)))
-    except (sid.SemidError, OSError) as error:
-        print(f"merges: error: {error}", file=sys.stderr)
-        return _USER_MISTAKE
-    return 0
+
+    def job() -> None:
+        artifact = learn(own, PipelineOptions(rest))
+        figures = artifact.manifest.metrics
+        mean = figures["mean_pieces_per_interaction"]
+        print(f"{figures['rows']:,} rows, {mean:.2f} pieces an interaction: {artifact.path}")
+
+    return exit_status(job)
 
 
 if __name__ == "__main__":

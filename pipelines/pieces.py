@@ -39,6 +39,8 @@ def load_tokenizer(folder: str | Path, code_space: sid.CodeSpace) -> sid.Tokeniz
     sid.open_artifact(folder, KIND)
     try:
         tokenizer = _read(Path(folder), code_space)
+    except sid.ProvenanceError as error:
+        raise sid.ProvenanceError(f"{folder}: {error}") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise sid.ArtifactError(f"{folder} holds no tokenizer ({error}); make it anew.") from error
     if tokenizer.code_space != code_space:
@@ -70,12 +72,17 @@ class Tokenizers:
     code_space: sid.CodeSpace
 
     @classmethod
-    def of(cls, named: Sequence[str], code_space: sid.CodeSpace) -> Tokenizers:
+    def of(cls, named: Sequence[str], code_space: sid.CodeSpace, quantizer: str = "") -> Tokenizers:
         """Tokenizers from texts `NAME=FOLDER`; all are loaded once, to see that they are whole.
+
+        Args:
+            named: the texts.
+            code_space: of the codes.
+            quantizer: fingerprint of that which gives the codes; "" = not told.
 
         Raises:
             ConfigError: a text is no `NAME=FOLDER`, or a name comes twice.
-            ArtifactError, ProvenanceError: as `load_tokenizer`.
+            ArtifactError, ProvenanceError: as `load_tokenizer`; one is of another quantizer.
         """
         parts = [text.partition("=") for text in named]
         folders = {name: str(Path(folder).absolute()) for name, _, folder in parts}
@@ -87,6 +94,7 @@ class Tokenizers:
         found = cls(tuple(sorted(folders.items())), code_space)
         for _, folder in found.folders:
             _load(folder, code_space)
+            _require_quantizer(folder, quantizer)
         return found
 
     @property
@@ -109,6 +117,15 @@ class Tokenizers:
             column: vectors(tokenizer.encode(codes))
             for column, tokenizer in zip(self.columns, loaded, strict=True)
         }
+
+
+def _require_quantizer(folder: str, quantizer: str) -> None:
+    """Where both are known: n-grams are of no quantizer."""
+    known = sid.open_artifact(folder, KIND).manifest.parents.get("quantizer", "")
+    if known and quantizer and known != quantizer:
+        raise sid.ProvenanceError(
+            f"{folder} was trained on codes of quantizer {known}, these are of {quantizer}; train it anew."
+        )
 
 
 @lru_cache(maxsize=16)

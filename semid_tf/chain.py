@@ -241,7 +241,7 @@ class Chain:
     @cached_property
     def tokenizer(self) -> Artifact:
         """SentencePiece over the codes of interacted items; the n-grams need no training."""
-        parents = (self.codes, self.examples)
+        parents = (self.quantizer, self.codes, self.examples)
         return self._make("tokenizer", self.config.tokenization, parents, self._fill_tokenizer)
 
     def _fill_tokenizer(self, folder: Path) -> Made:

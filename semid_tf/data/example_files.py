@@ -48,7 +48,12 @@ def _feature(**values: object) -> tf.train.Feature:
 
 
 def example_batches(
-    pattern: str | Path, batch_size: int, history_length: int, seed: int, buffer_examples: int = 100_000
+    pattern: str | Path,
+    batch_size: int,
+    history_length: int,
+    seed: int,
+    buffer_examples: int = 100_000,
+    kind: str = "binary",
 ) -> tf.data.Dataset:
     """Shuffled training batches from shards, read several files at a time and parsed a batch at once.
 
@@ -58,28 +63,37 @@ def example_batches(
         history_length: longer histories keep their latest items.
         seed: fixes the order of every pass.
         buffer_examples: the shuffle buffer; shuffled also are the files.
+        kind: of the labels, see `Task`.
 
     Yields:
         As `training_batches`; widths are those of the longest in the batch, histories at most
         `history_length`, padded on the left.
 
     Raises:
-        DataError: there is no such file.
+        DataError: there is no such file, or history_length is below 1.
+        tf.errors.InvalidArgumentError: while it is read: an example has no candidates, or not as many labels
+            and weights; a label is not of its kind, a weight is negative or not finite, an item_index is
+            negative or beyond int32.
     """
+    if history_length < 1:
+        raise DataError(f"history_length must be at least 1, got {history_length}.")
     paths = [str(path) for path in matching_files(str(pattern), "TFRecord", f"*.{_SUFFIX}*")]
     files = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths), seed)
     records = files.interleave(
         tf.data.TFRecordDataset, cycle_length=min(len(paths), 8), num_parallel_calls=tf.data.AUTOTUNE
     )
     batches = records.shuffle(buffer_examples, seed).batch(batch_size)
-    return batches.map(lambda lines: _parsed(lines, history_length), tf.data.AUTOTUNE).prefetch(
+    return batches.map(lambda lines: _parsed(lines, history_length, kind), tf.data.AUTOTUNE).prefetch(
         tf.data.AUTOTUNE
     )
 
 
-def _parsed(lines: tf.Tensor, history_length: int) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+def _parsed(
+    lines: tf.Tensor, history_length: int, kind: str
+) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
     kinds = {HISTORY: tf.int64, CANDIDATES: tf.int64, LABELS: tf.float32, WEIGHTS: tf.float32}
     parsed = tf.io.parse_example(lines, {name: tf.io.RaggedFeature(kind) for name, kind in kinds.items()})
+    _require_examples(parsed, kind)
     latest = parsed[HISTORY][:, -history_length:]
     # Each reversed, padded behind, and turned round: latest last, padding on the left.
     backwards = tf.reverse_sequence(latest.to_tensor(), latest.row_lengths(), seq_axis=1)
@@ -87,3 +101,25 @@ def _parsed(lines: tf.Tensor, history_length: int) -> tuple[dict[str, tf.Tensor]
     inputs = {HISTORY: tf.cast(history, tf.int32)}
     inputs[CANDIDATES] = tf.cast(parsed[CANDIDATES].to_tensor(), tf.int32)
     return inputs, parsed[LABELS].to_tensor(), parsed[WEIGHTS].to_tensor()
+
+
+def _require_examples(parsed: dict[str, tf.RaggedTensor], kind: str) -> None:
+    """Stops the reading at what no ranker can learn from; `Examples.check` says the same of arrays."""
+    candidates = parsed[CANDIDATES].row_lengths()
+    _require(candidates > 0, "candidates of an example", candidates, "at least 1")
+    for name in (LABELS, WEIGHTS):
+        found = parsed[name].row_lengths()
+        _require(found == candidates, f"{name} of an example", found, "as many as its candidates")
+    for name in (HISTORY, CANDIDATES):
+        items = parsed[name].flat_values
+        _require((items >= 0) & (items <= tf.int32.max), name, items, "an item_index, at least 0, of int32")
+    labels, weights = parsed[LABELS].flat_values, parsed[WEIGHTS].flat_values
+    if kind == "binary":
+        _require((labels == 0) | (labels == 1), LABELS, labels, "0 or 1")
+    _require(tf.math.is_finite(labels), LABELS, labels, "finite")
+    _require((weights >= 0) & tf.math.is_finite(weights), WEIGHTS, weights, "finite and at least 0")
+
+
+def _require(right: tf.Tensor, name: str, values: tf.Tensor, wanted: str) -> None:
+    wrong = tf.boolean_mask(values, ~right)
+    tf.debugging.Assert(tf.reduce_all(right), [f"{name} must be {wanted}, got", wrong[:1]])

@@ -57,16 +57,18 @@ def _parse(text: str, row: int, num_levels: int) -> list[int]:
 
 
 def require_codes(codes: np.ndarray, code_space: CodeSpace) -> None:
-    """Checks the shape and range of `codes`, int [..., num_levels].
+    """Checks type, shape and range of `codes`, int [..., num_levels].
 
     Raises:
-        CodesError: names the first code out of range, its place and the range.
+        CodesError: they are no integers; names the first code out of range, its place and the range.
     """
     if codes.ndim < 1 or codes.shape[-1] != code_space.num_levels:
         raise CodesError(
             f"codes have shape {list(codes.shape)}; the last dimension must be "
             f"{code_space.num_levels}, the levels."
         )
+    if codes.dtype.kind not in "iu" and not all(isinstance(code, int | np.integer) for code in codes.flat):
+        raise CodesError(f"codes are {codes.dtype}; integers are needed.")  # a NaN would pass any range
     wrong = (codes < 0) | (codes >= np.array(code_space.codebook_sizes))
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])

@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from semid_tf.layers.ragged import of_items
+
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
 class CatalogueEmbedding(tf_keras.layers.Layer):
@@ -61,6 +63,9 @@ class CatalogueEmbedding(tf_keras.layers.Layer):
 
     def call(self, item_index: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         # Keras hands `training` on to the embedding, because it stands among the arguments here.
+        return of_items(self._vectors, item_index)
+
+    def _vectors(self, item_index: tf.Tensor) -> tf.Tensor:
         distinct, place = tf.unique(tf.reshape(item_index, [-1]))
         vectors = self.embedding(tf.nn.embedding_lookup(self.features, distinct))
         vectors *= tf.cast(distinct > 0, vectors.dtype)[:, None]

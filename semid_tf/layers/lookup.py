@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.errors import CodesError
+from semid_tf.layers.ragged import of_rows
 from semid_tf.tokenization import Tokenizer
 
 
@@ -44,6 +45,13 @@ class SentencePieceLookup(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, codes: tf.Tensor) -> tf.Tensor:
+        return of_rows(self._pieces, codes)
+
+    def compute_mask(self, codes: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Which codes are an item's, neither padding nor out of range: bool [...]."""
+        return of_rows(lambda rows: self.tokenizer.valid(rows)[..., 0], codes)
+
+    def _pieces(self, codes: tf.Tensor) -> tf.Tensor:
         flat = tf.reshape(codes, (-1, self.tokenizer.code_space.num_levels))
         pieces = self.tokenizer.encode_in_graph(flat)
         shape = tf.concat([tf.shape(codes)[:-1], [self.tokenizer.num_pieces]], axis=0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from semid_tf.errors import ConfigError
+from semid_tf.layers.ragged import of_rows
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -49,6 +51,9 @@ class PieceEmbedding(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, piece_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        return of_rows(partial(self._vectors, training=training), piece_ids)
+
+    def _vectors(self, piece_ids: tf.Tensor, training: bool | None) -> tf.Tensor:
         rows = tf.nn.embedding_lookup(self.table, piece_ids)  # it knows sharded tables
         used = tf.cast(piece_ids > 0, rows.dtype)
         if training and self.l2:
@@ -59,7 +64,7 @@ class PieceEmbedding(tf_keras.layers.Layer):
 
     def compute_mask(self, piece_ids: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
         """Which items have a piece at all: bool [...]."""
-        return tf.reduce_any(piece_ids > 0, axis=-1)
+        return of_rows(lambda ids: tf.reduce_any(ids > 0, axis=-1), piece_ids)
 
     def of_pieces(self, piece_ids: tf.Tensor) -> tf.Tensor:
         """Vectors of items of which only pieces are known: all that this layer asks for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.errors import ConfigError, DataError
+from semid_tf.layers.ragged import of_rows
 
 COMBINATIONS = ("concatenated", "summed")
 
@@ -87,6 +89,13 @@ class UnifiedEmbedding(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, features: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        return of_rows(partial(self._vectors, training=training), features)
+
+    def compute_mask(self, features: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Which items have a feature at all: bool [...]."""
+        return of_rows(lambda rows: tf.reduce_any(rows > 0, axis=-1), features)
+
+    def _vectors(self, features: tf.Tensor, training: bool | None) -> tf.Tensor:
         last = -self.num_own - 1
         shared = self.semantic(features[..., :last])
         own = (self.own or self.semantic)(features[..., last:-1])

@@ -86,7 +86,7 @@ class Ranker(tfrs.Model):
         products = (view.interest * view.candidates, view.alike * view.candidates)
         features = tf.concat([view.interest, view.candidates, *products], axis=-1)
         if self.context:
-            told = tf.zeros((1, self.context.dim)) if context is None else self.context(context)
+            told = self.context(context, training=training) if context else tf.zeros((1, self.context.dim))
             shape = (*tf.unstack(tf.shape(features)[:2]), self.context.dim)
             features = tf.concat([features, tf.broadcast_to(told[:, None], shape)], axis=-1)
         crossed = start = self.input_dropout(features, training=training)

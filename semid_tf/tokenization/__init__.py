@@ -14,7 +14,7 @@ from semid_tf.tokenization.merges import (
 )
 from semid_tf.tokenization.ngram import NgramTokenizer, PrefixTokenizer
 from semid_tf.tokenization.sentencepiece import PiecesAndCodes, SentencePieceTokenizer, train_sentencepiece
-from semid_tf.tokenization.vocabulary import VocabularyReport, vocabulary_report
+from semid_tf.tokenization.vocabulary import VocabularyReport, report_of_pieces, vocabulary_report
 
 __all__ = [
     "PADDING_CODE",
@@ -31,6 +31,7 @@ __all__ = [
     "merges_by_round",
     "neighbour_texts",
     "ranked_merges",
+    "report_of_pieces",
     "require_rounds",
     "tokenizer_of_merges",
     "train_sentencepiece",

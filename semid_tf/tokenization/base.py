@@ -29,20 +29,21 @@ class Tokenizer(tf.Module):
     num_rows: int
 
     def encode(self, codes: np.ndarray) -> np.ndarray:
-        """Piece ids of codes, int [n, num_levels]: int32 [n, num_pieces], 0 = padding.
+        """Piece ids of codes, int [..., num_levels]: int32 [..., num_pieces], 0 = padding.
 
         Raises:
-            CodesError: a code is out of range.
+            CodesError: a code is no integer, or out of range.
         """
         require_codes(codes, self.code_space)
-        return self._encode(np.asarray(codes))
+        rows = codes.astype(np.int64).reshape(-1, self.code_space.num_levels)
+        return self._encode(rows).reshape(*codes.shape[:-1], self.num_pieces)
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
-        """`encode` for codes known to be in range."""
+        """`encode` for codes known to be in range, int64 [n, num_levels]."""
         raise NotImplementedError
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
-        """The same piece ids by TensorFlow ops: int32 [n, num_levels] -> int32 [n, num_pieces].
+        """The same piece ids by TensorFlow ops: int32 or int64 [n, num_levels] -> int32 [n, num_pieces].
 
         A row that holds a code out of range, such as the padding code -1, gets piece ids 0.
         """
@@ -57,6 +58,7 @@ class Tokenizer(tf.Module):
         """Makes the tokenizer that `get_config` described."""
         return cls(**config)
 
-    def _valid(self, codes: tf.Tensor) -> tf.Tensor:
+    def valid(self, codes: tf.Tensor) -> tf.Tensor:
+        """Whether all codes of an item are in range, int [..., num_levels]: bool [..., 1]."""
         inside = (codes >= 0) & (codes < self.code_space.codebook_sizes)
         return tf.reduce_all(inside, axis=-1, keepdims=True)

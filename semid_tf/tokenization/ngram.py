@@ -55,12 +55,12 @@ class GroupTokenizer(Tokenizer):
         raise NotImplementedError
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
-        return np.stack(self._pieces(list(codes.astype(np.int64).T)), axis=-1).astype(np.int32)
+        return np.stack(self._pieces(list(codes.T)), axis=-1).astype(np.int32)
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
         levels = tf.unstack(tf.cast(codes, tf.int64), num=self.code_space.num_levels, axis=-1)
         pieces = tf.cast(tf.stack(self._pieces(levels), axis=-1), tf.int32)
-        return tf.where(self._valid(codes), pieces, 0)
+        return tf.where(self.valid(codes), pieces, 0)
 
     def _pieces(self, levels: Sequence[Array]) -> list[Array]:
         return [self._piece(levels, group, place) for place, group in enumerate(self.groups())]

@@ -18,13 +18,20 @@ from sentencepiece import sentencepiece_model_pb2
 from semid_tf.config import CodeSpace
 from semid_tf.errors import ConfigError, DataError
 from semid_tf.ids.semantic_id import require_codes
-from semid_tf.tokenization.alphabet import alphabet, code_texts, code_texts_in_graph, require_alphabet
+from semid_tf.tokenization.alphabet import (
+    alphabet,
+    code_texts,
+    code_texts_in_graph,
+    require_alphabet,
+    require_pieces,
+)
 from semid_tf.tokenization.base import Tokenizer
 from semid_tf.tokenization.ngram import NgramTokenizer
 
 PADDING, UNKNOWN = 0, 1
 _SMALLEST_SHARE = 1_000_000
 _ERRORS = 2  # SentencePiece's log level
+_LAST_WHOLE = 2**24  # up to it float32 tells whole numbers apart
 _SEEDS = 1_000_000  # its default: the unigram trainer prunes its vocabulary from so many candidates
 
 
@@ -35,6 +42,9 @@ class SentencePieceTokenizer(Tokenizer):
     Args:
         code_space: the range of the codes.
         model: the serialized SentencePiece model, see `train_sentencepiece`.
+
+    Raises:
+        ProvenanceError: the model was trained on another code space.
     """
 
     def __init__(self, code_space: CodeSpace, model: bytes) -> None:
@@ -44,6 +54,7 @@ class SentencePieceTokenizer(Tokenizer):
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         self.num_pieces = code_space.num_levels
         self.num_rows = self._processor.vocab_size()
+        require_pieces(self._processor.id_to_piece(list(range(UNKNOWN + 1, self.num_rows))), code_space)
 
     def _encode(self, codes: np.ndarray) -> np.ndarray:
         distinct, place = np.unique(codes, axis=0, return_inverse=True)
@@ -75,8 +86,8 @@ class SentencePieceTokenizer(Tokenizer):
         return pieces
 
     def encode_in_graph(self, codes: tf.Tensor) -> tf.Tensor:
-        valid = self._valid(codes)
-        texts = code_texts_in_graph(tf.where(valid, codes, 0), self.code_space)
+        valid = self.valid(codes)
+        texts = code_texts_in_graph(tf.cast(tf.where(valid, codes, 0), tf.int32), self.code_space)
         pieces = self._in_graph.tokenize(texts)
         padded = pieces.to_tensor(PADDING, shape=(None, self.num_pieces))
         return tf.where(valid, padded, PADDING)
@@ -172,8 +183,8 @@ def sentencepiece_of(pieces: list[str], code_space: CodeSpace) -> SentencePieceT
     special = {"<pad>": model.SentencePiece.CONTROL, "<unk>": model.SentencePiece.UNKNOWN}
     for text, kind in special.items():
         model.pieces.add(piece=text, score=0, type=kind)
-    for rank, text in enumerate(pieces):
-        model.pieces.add(piece=text, score=-rank)
+    for text, score in zip(pieces, falling_scores(np.arange(len(pieces))).tolist(), strict=True):
+        model.pieces.add(piece=text, score=score)
     settings = model.trainer_spec
     settings.model_type = settings.BPE
     settings.pad_id, settings.unk_id, settings.bos_id, settings.eos_id = PADDING, UNKNOWN, -1, -1
@@ -182,6 +193,17 @@ def sentencepiece_of(pieces: list[str], code_space: CodeSpace) -> SentencePieceT
     model.normalizer_spec.add_dummy_prefix = False
     model.normalizer_spec.remove_extra_whitespaces = False
     return SentencePieceTokenizer(code_space, model.SerializeToString())
+
+
+def falling_scores(ranks: np.ndarray) -> np.ndarray:
+    """A score below all those of lesser ranks, int64 [n] >= 0: float32 [n], as SentencePiece has them.
+
+    >>> falling_scores(np.array([0, 1, 2**24, 2**24 + 1])).tolist()
+    [0.0, -1.0, -16777216.0, -16777218.0]
+    """
+    whole = np.minimum(ranks, _LAST_WHOLE).astype(np.float32)
+    # Bit patterns of positive floats are in their order.
+    return 0 - (whole.view(np.int32) + (ranks - whole.astype(np.int64)).astype(np.int32)).view(np.float32)
 
 
 def _corpus(codes: np.ndarray, counts: np.ndarray, code_space: CodeSpace) -> Iterator[str]:

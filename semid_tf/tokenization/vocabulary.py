@@ -53,8 +53,27 @@ def vocabulary_report(
     if len(codes) != len(counts) or not np.sum(counts):
         raise DataError(f"{len(codes)} items meet {len(counts)} counts; one each is needed, not all 0.")
     pieces = (tokenizer.encode(codes) > 0).sum(axis=1)
-    by_popularity = pieces[np.argsort(-counts, kind="stable")]
-    head = max(round(_HEAD * len(pieces)), 1)
-    tail = by_popularity[head:] if len(pieces) > head else by_popularity
-    means = (pieces.mean(), np.average(pieces, weights=counts), by_popularity[:head].mean(), tail.mean())
-    return VocabularyReport(rows_asked, tokenizer.num_rows, *map(float, means))
+    return report_of_pieces(rows_asked, tokenizer.num_rows, pieces, counts, np.ones(len(counts), np.int64))
+
+
+def report_of_pieces(
+    rows_asked: int, rows: int, pieces: np.ndarray, counts: np.ndarray, numbers: np.ndarray
+) -> VocabularyReport:
+    """The same, where it is known how many items there are of each kind.
+
+    >>> report_of_pieces(60, 52, np.array([1, 3]), np.array([90, 10]), np.array([1, 9]))[2:]
+    (2.8, 2.0, 1.0, 3.0)
+
+    Args:
+        rows_asked, rows: of the table.
+        pieces: int [n], of an item of each kind.
+        counts: int [n], interactions with it; among equals, those that stand first are the more popular.
+        numbers: int [n], items of the kind.
+    """
+    order = np.argsort(-counts, kind="stable")
+    pieces, counts, numbers = pieces[order], counts[order], numbers[order]
+    head = max(round(_HEAD * numbers.sum()), 1)
+    in_head = np.clip(head - (numbers.cumsum() - numbers), 0, numbers)
+    in_tail = numbers - in_head if numbers.sum() > head else numbers
+    shares = (numbers, numbers * counts, in_head, in_tail)
+    return VocabularyReport(rows_asked, rows, *(float(np.average(pieces, weights=it)) for it in shares))

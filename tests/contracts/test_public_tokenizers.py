@@ -54,6 +54,21 @@ def test_graph_equals_python(tokenizer: sid.Tokenizer) -> None:
     np.testing.assert_array_equal(tf.function(tokenizer.encode_in_graph)(tf.constant(ALL_CODES)), expected)
 
 
+def test_items_in_any_shape_have_the_pieces_of_their_codes(tokenizer: sid.Tokenizer) -> None:
+    pieces = tokenizer.encode(ALL_CODES)
+    nested = tokenizer.encode(ALL_CODES.reshape(4, 2, 8, 3))
+    np.testing.assert_array_equal(nested, pieces.reshape(4, 2, 8, -1))
+    np.testing.assert_array_equal(tokenizer.encode(ALL_CODES[5]), pieces[5])
+
+
+def test_the_type_of_integers_says_nothing(tokenizer: sid.Tokenizer) -> None:
+    pieces = tokenizer.encode(ALL_CODES)
+    for kind in (np.uint8, np.int64, np.uint64, object):
+        np.testing.assert_array_equal(tokenizer.encode(ALL_CODES.astype(kind)), pieces)
+    # tf.Example has int64 alone.
+    np.testing.assert_array_equal(tokenizer.encode_in_graph(tf.constant(ALL_CODES, tf.int64)), pieces)
+
+
 def test_saved_model_equals_python(tokenizer: sid.Tokenizer, tmp_path: Path) -> None:
     module = tf.Module()
     module.tokenizer = tokenizer
@@ -78,6 +93,7 @@ def test_a_row_with_a_code_out_of_range_has_no_pieces_in_graph(tokenizer: sid.To
     [
         ([[0, 0, 0], [0, 1, 4]], r"codes\[1, 2\] is 4; level 2 has codes 0 to 3\."),
         ([[0, -1, 0]], r"codes\[0, 1\] is -1; level 1 has codes 0 to 3\."),
+        ([[np.nan, 1.0, 0.0]], r"codes are float64; integers are needed\."),
         ([[0, 0]], r"codes have shape \[1, 2\]; the last dimension must be 3, the levels\."),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 import semid_tf as sid
@@ -75,8 +76,57 @@ def test_a_ranker_learns_from_shards(tmp_path: Path) -> None:
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
 
 
+GOOD = {"history": [7], "candidates": [1, 2], "labels": [1.0, 0.0], "weights": [1.0, 0.5]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": [1.0, 2.0]}, "labels must be 0 or 1, got.*2"),
+        ({"labels": [np.nan, 0.0]}, "labels must be 0 or 1, got.*nan"),
+        ({"weights": [1.0, -0.5]}, "weights must be finite and at least 0, got.*-0.5"),
+        ({"weights": [1.0, np.inf]}, "weights must be finite and at least 0, got.*inf"),
+        ({"labels": [1.0]}, "labels of an example must be as many as its candidates, got.*1"),
+        ({"weights": [1.0] * 3}, "weights of an example must be as many as its candidates, got.*3"),
+        ({"candidates": [-1, 2]}, "candidates must be an item_index, at least 0, of int32, got.*-1"),
+        ({"history": [2**32 + 1]}, "history must be an item_index, at least 0, of int32, got.*4294967297"),
+        (
+            {"candidates": [], "labels": [], "weights": []},
+            "candidates of an example must be at least 1, got.*0",
+        ),
+    ],
+    ids=str,
+)
+def test_a_record_that_is_no_example_stops_the_reading(tmp_path: Path, change: dict, message: str) -> None:
+    with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+        for columns in (GOOD, GOOD | change, GOOD):
+            writer.write(record(columns))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        list(sid.example_batches(tmp_path, 3, 3, 0))
+
+
+def test_ratings_are_labels_of_another_kind(tmp_path: Path) -> None:
+    with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+        writer.write(record(GOOD | {"labels": [4.5, 2.0]}))
+    ((_, labels, _),) = sid.example_batches(tmp_path, 3, 3, 0, kind="number")
+    assert labels.numpy().tolist() == [[4.5, 2.0]]
+
+
+def record(columns: dict[str, list]) -> bytes:
+    """Floats and integers as tf.Example."""
+    features = {}
+    for name, values in columns.items():
+        if name in ("labels", "weights"):
+            features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+        else:
+            features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
 def test_mistakes_are_told(tmp_path: Path) -> None:
     with pytest.raises(sid.DataError, match="num_shards must be at least 1, got 0"):
         sid.write_examples(EXAMPLES, tmp_path, 0)
     with pytest.raises(sid.DataError):
         sid.example_batches(tmp_path / "none", 2, 3, 0)
+    with pytest.raises(sid.DataError, match="history_length must be at least 1, got 0"):
+        sid.example_batches(tmp_path, 2, 0, 0)

@@ -70,6 +70,9 @@ def test_a_number_out_of_range(code: int) -> None:
         (np.array([8, 0]), "codes[0] is 8; level 0 has codes 0 to 7."),
         (np.array([[0, 1, 2]]), "codes have shape [1, 3]; the last dimension must be 2, the levels."),
         (np.array(3), "codes have shape []; the last dimension must be 2, the levels."),
+        (np.array([[np.nan, 1.0]]), "codes are float64; integers are needed."),
+        (np.array([[True, False]]), "codes are bool; integers are needed."),
+        (np.array([[0.7, 1]], object), "codes are object; integers are needed."),
     ],
 )
 def test_codes_are_checked(codes: np.ndarray, message: str) -> None:

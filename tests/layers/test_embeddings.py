@@ -137,3 +137,36 @@ def test_padding_codes_are_zeros(name: str) -> None:
     vectors = layer(tf.constant([[[1, 2, 3], [-1, -1, -1]]])).numpy()
     assert vectors[0, 0].any()
     assert not vectors[0, 1].any()
+
+
+WITH_TABLES = {
+    "ids": (lambda **kw: sid.HashedEmbedding(50, 4, **kw), tf.constant(["a", "b", ""])),
+    "codes": (lambda **kw: sid.SemanticEmbedding(sid.NgramTokenizer(SPACE), 4, **kw), tf.constant(CODES[:2])),
+}
+
+
+@pytest.mark.parametrize("kind", WITH_TABLES)
+def test_penalty_and_dropout_are_those_of_the_table_inside(kind: str) -> None:
+    make, items = WITH_TABLES[kind]
+    layer = make(l2=0.5)
+    layer(items, training=True)
+    pieces = layer.piece_ids(items) if kind == "ids" else layer.lookup(items)
+    rows = layer.pieces.table.numpy()[pieces.numpy()[pieces.numpy() > 0]]
+    assert float(sum(layer.losses)) == pytest.approx(0.5 * np.square(rows).sum(axis=1).mean(), rel=1e-5)
+    dropped = make(dropout=1.0)
+    assert not dropped(items, training=True).numpy().any()
+    assert dropped(items)[0].numpy().any()
+
+
+def test_a_ranker_over_codes_ranks_and_learns_as_over_their_pieces() -> None:
+    layer, config = sid.SemanticEmbedding(sid.NgramTokenizer(SPACE), 4), sid.RankerConfig(dim=4, dropout=0.0)
+    over_codes = sid.Ranker(config, sid.CatalogueEmbedding.of(CODES, layer))
+    pieces = sid.CatalogueEmbedding.of(layer.tokenizer.encode(CODES), sid.PieceEmbedding(25, 4))
+    over_pieces = sid.Ranker(config, pieces)
+    inputs = {"history": tf.constant([[0, 3], [4, 5]]), "candidates": tf.constant([[1, 2], [40, 6]])}
+    ones = tf.ones((2, 2))
+    for ranker in (over_codes, over_pieces):
+        ranker.compile("sgd")
+        ranker.train_step((inputs, ones * [1.0, 0.0], ones))
+    np.testing.assert_allclose(over_codes(inputs), over_pieces(inputs), atol=1e-6)
+    np.testing.assert_allclose(layer.pieces.table, pieces.embedding.table, atol=1e-7)

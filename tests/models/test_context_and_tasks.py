@@ -36,9 +36,41 @@ def test_a_context_by_hand() -> None:
     layer = context()
     vectors = layer(CONTEXT).numpy()
     row = tf_keras.layers.Hashing(11, mask_value="")(["phone"]).numpy()[0]
-    expected = np.log1p(30.0) * layer.kernel.numpy()[0] + layer.tables["device"].numpy()[row]
+    expected = np.log1p(30.0) * layer.kernel.numpy()[0] + layer.tables["device"].pieces.table.numpy()[row]
     np.testing.assert_allclose(vectors[0], expected, rtol=1e-5)
     assert not vectors[1].any(), "what is missing adds nothing"
+
+
+def test_infinite_numbers_are_missing_ones() -> None:
+    layer = sid.ContextFeatures(["age", "price"], {"device": 11}, dim=3)
+    device = tf.constant(["phone", "phone"])
+    found = layer(
+        {"age": tf.constant([30.0, 30.0]), "price": tf.constant([np.inf, -np.inf]), "device": device}
+    )
+    without = layer({"age": tf.constant([30.0] * 2), "price": tf.constant([0.0] * 2), "device": device})
+    np.testing.assert_array_equal(found, without)
+
+
+def test_penalty_and_dropout_reach_the_tables_of_strings() -> None:
+    layer = sid.ContextFeatures([], {"device": 11, "place": 5}, dim=3, l2=0.5)
+    told = {"device": tf.constant(["phone"]), "place": tf.constant(["here"])}
+    squares = [np.square(layer.tables[name](told[name])).sum() for name in told]
+    layer(told, training=True)
+    assert float(sum(layer.losses)) == pytest.approx(0.5 * sum(squares), rel=1e-5)
+    model = ranker(context=sid.ContextFeatures([], {"device": 11}, dim=3, dropout=1.0))
+    inputs = INPUTS | {"context": {"device": tf.constant(["phone", "tablet"])}}
+    np.testing.assert_allclose(
+        model.task_outputs(inputs, training=True), model.task_outputs(INPUTS), atol=1e-6
+    )
+    assert (np.abs(model(inputs) - model(INPUTS)) > 1e-3).all()
+
+
+def test_tables_of_strings_have_one_accumulator_a_row() -> None:
+    layer, optimizer = context(), sid.RowwiseAdagrad()
+    layer.build()
+    optimizer.build(layer.trainable_weights)
+    sizes = sorted(int(np.prod(variable.shape)) for variable in optimizer.variables)
+    assert sizes == [1, 3, 3, 11]  # steps, two moments of the kernel, rows
 
 
 def test_a_context_reaches_the_scores_of_its_own_request() -> None:

@@ -15,18 +15,26 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from mapped_files import MappedFiles
-from small_quantizer import CODES, LEVELS, embeddings, numpy_codes
+from small_quantizer import CODES, FINGERPRINT, LEVELS, embeddings, numpy_codes
 
 import semid_tf as sid
 from pipelines.encode import encode_corpus, main, publish_corpus
-from pipelines.pieces import save_tokenizer
+from pipelines.pieces import SENTENCEPIECE_FILE, save_tokenizer
 
 SPACE = sid.CodeSpace(LEVELS, CODES)
 
 
-def publish_tokenizer(tokenizer: sid.Tokenizer, target: Path) -> Path:
+def publish_tokenizer(tokenizer: sid.Tokenizer, target: Path, quantizer: str = FINGERPRINT) -> Path:
     with sid.staging(target.parent) as folder:
         save_tokenizer(tokenizer, folder)
+        sid.publish(folder, target, sid.Manifest("tokenizer", "t" * 16, "inputs", {"quantizer": quantizer}))
+    return target
+
+
+def publish_model(tokenizer: sid.SentencePieceTokenizer, target: Path) -> Path:
+    """As `semid train-tokenizer` does: the model alone, which does not say its code space."""
+    with sid.staging(target.parent) as folder:
+        (folder / SENTENCEPIECE_FILE).write_bytes(tokenizer.model)
         sid.publish(folder, target, sid.Manifest("tokenizer", "t" * 16, "inputs"))
     return target
 
@@ -153,6 +161,21 @@ def test_completed_names_the_output(output: Path) -> None:
 
 
 LAST = ("COMPLETED", "manifest.json")
+
+
+def test_a_tokenizer_of_other_codes_is_refused(items: str, quantizer: Path, tmp_path: Path) -> None:
+    larger = sid.CodeSpace(LEVELS, 4 * CODES)
+    codes = np.random.default_rng(0).integers(0, 4 * CODES, (50, LEVELS))
+    model = sid.train_sentencepiece(codes, np.ones(50, int), larger, larger.num_codes + 20)
+    refused = {
+        publish_model(model, tmp_path / "larger"): r"larger: the SentencePiece model has other pieces than",
+        publish_tokenizer(sid.NgramTokenizer(SPACE), tmp_path / "foreign", "f" * 16): (
+            f"foreign was trained on codes of quantizer {'f' * 16}, these are of {FINGERPRINT}"
+        ),
+    }
+    for folder, message in refused.items():
+        with pytest.raises(sid.ProvenanceError, match=message):
+            encode_corpus(items, quantizer, tmp_path / "out", tokenizers=[f"a={folder}"])
 
 
 def test_what_is_no_tokenizer_or_format(items: str, quantizer: Path, tmp_path: Path) -> None:

@@ -84,6 +84,10 @@ def test_the_tokenizer_is_that_of_direct_training_and_serves_the_encode_job(
     assert loaded.model == direct.model
     tokenizer = sid.open_artifact(tmp_path / "out" / "tokenizer", "tokenizer")
     tokenizer.require_parent(sid.open_artifact(quantizer, "quantizer"))
+    counts = Counter(tuple(known[name]) for name in met)
+    by_text = sorted(counts, key=lambda codes: "-".join(map(str, codes)))
+    report = sid.vocabulary_report(direct, 80, np.array(by_text), np.array([counts[it] for it in by_text]))
+    assert tokenizer.manifest.metrics == report._asdict()
 
     named = [f"sp={tmp_path / 'out' / 'tokenizer'}"]
     encode_corpus(str(codes.parent / "items.parquet"), quantizer, tmp_path / "again", tokenizers=named)

@@ -10,6 +10,7 @@ import tensorflow as tf
 import semid_tf as sid
 from semid_tf.tokenization.alphabet import alphabet, code_texts
 from semid_tf.tokenization.merges import merge_pieces
+from semid_tf.tokenization.sentencepiece import falling_scores
 
 SPACE = sid.CodeSpace(3, 16)
 
@@ -86,6 +87,15 @@ def test_a_hundred_thousand_rows() -> None:
     assert (tokenizer.encode(codes[:2000]) > 0).sum(axis=1).mean() < 3
 
 
+def test_no_two_merges_have_one_score_however_many_there_are() -> None:
+    edge = 2**24
+    ranks = np.concatenate([np.arange(3), edge + np.arange(-2, 4), [2 * edge + 1, 2 * edge + 2, 50 * edge]])
+    scores = falling_scores(ranks)
+    assert scores.dtype == np.float32
+    assert (np.diff(scores) < 0).all()
+    np.testing.assert_array_equal(scores[:6], -ranks[:6])  # whole numbers while these are exact
+
+
 def test_bad_numbers_are_told() -> None:
     with pytest.raises(sid.ConfigError, match="must be at least 1, got 0 and 1"):
         sid.learn_merges(np.zeros((1, 3), int), np.ones(1), SPACE, 0)
@@ -117,5 +127,8 @@ def test_a_report_by_hand() -> None:
     tokenizer = sid.train_sentencepiece(codes, counts, SPACE, 52)  # two merges: the most popular item's
     report = sid.vocabulary_report(tokenizer, 60, codes, counts)
     assert report == (60, 52, pytest.approx(2.8), pytest.approx((90 + 30) / 100), 1, 3)
+    # The same told by kinds of items.
+    kinds = [np.array(part) for part in ([3, 3, 3, 1], [0, 1, 6, 90], [4, 4, 1, 1])]
+    assert sid.report_of_pieces(60, 52, *kinds) == report
     with pytest.raises(sid.DataError, match="10 items meet 9 counts"):
         sid.vocabulary_report(tokenizer, 60, codes, counts[1:])

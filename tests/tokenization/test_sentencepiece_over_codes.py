@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import sentencepiece
@@ -154,6 +156,28 @@ def test_the_largest_code_space_in_use() -> None:
     assert tokenizer.num_rows == 16_600
     assert not (pieces == 1).any()
     np.testing.assert_array_equal(tokenizer.encode_in_graph(tf.constant(codes, tf.int32)), pieces)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [sid.CodeSpace(3, 15), sid.CodeSpace(3, 17), sid.CodeSpace(2, 24), sid.CodeSpace(3, (8, 24, 16))],
+    ids=str,
+)
+def test_a_model_over_another_code_space_is_refused(
+    trained: sid.SentencePieceTokenizer, other: sid.CodeSpace
+) -> None:
+    sid.SentencePieceTokenizer(SPACE, trained.model)
+    with pytest.raises(sid.ProvenanceError, match=r"other pieces than those of CodeSpace\(num_levels="):
+        sid.SentencePieceTokenizer(other, trained.model)
+
+
+def test_a_model_of_some_other_text_is_refused() -> None:
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["some text"] * 9), model_writer=model, vocab_size=10, minloglevel=2
+    )
+    with pytest.raises(sid.ProvenanceError, match="other pieces than those of"):
+        sid.SentencePieceTokenizer(SPACE, model.getvalue())
 
 
 def test_single_codes_are_the_pieces_of_the_alphabet(trained: sid.SentencePieceTokenizer) -> None:

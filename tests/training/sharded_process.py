@@ -71,6 +71,16 @@ def fit_from_shards(ranker: sid.Ranker, data: sid.Examples, folder: Path, batch_
     ranker.fit(batches, epochs=CONFIG.epochs, steps_per_epoch=len(data) // batch_size, verbose=0)
 
 
+def check_hashed_ids(strategy: tf.distribute.ParameterServerStrategy) -> None:
+    """A sharded table gives the rows that ids hash to."""
+    with strategy.scope():
+        layer = sid.HashedEmbedding(NUM_PIECES, CONFIG.dim)
+    assert len(layer.pieces.table.variables) == 2
+    ids = tf.constant([f"item {number}" for number in range(50)])
+    rows = tf.gather(tf.convert_to_tensor(layer.pieces.table), layer.piece_ids(ids)[:, 0])
+    np.testing.assert_array_equal(layer(ids), rows)
+
+
 def main(output: Path, workers: int, batch_size: int, optimizer: str) -> None:
     """Trains, and saves scores, the table and where it lies."""
     strategy = parameter_servers(workers) if workers else None
@@ -82,6 +92,8 @@ def main(output: Path, workers: int, batch_size: int, optimizer: str) -> None:
         else:
             chosen = tf_keras.optimizers.get(optimizer)
             sid.train_ranker("sharded", ranker, data, config, optimizer=chosen)
+    if strategy:
+        check_hashed_ids(strategy)
     table = ranker.item_embedding.embedding.table
     devices = [shard.device for shard in getattr(table, "variables", [table])]
     inputs = {"history": tf.constant(data.history), "candidates": tf.constant(data.candidates)}
