@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
-from typing import Any
 
 import numpy as np
 
 import semid_tf as sid
+from experiments.figures import Figures, nan_as_none
 from experiments.singh2024.settings import Run, Settings
 from experiments.singh2024.world import World
 from semid_tf.evaluation import auc_by_decile, auc_by_slice
 from semid_tf.methods import Catalogue, fit_method, lookups, num_rows
-
-Figures = dict[str, Any]
 
 
 class Runner:
@@ -78,16 +75,8 @@ class Runner:
 
 
 def _auc_figures(scores: np.ndarray, splits: sid.Splits, config: sid.EvaluationConfig) -> Figures:
-    figures = auc_by_slice(scores, splits, config)
     deciles = [found.value for found in auc_by_decile(scores, splits, config)]
-    return {name: _or_none(value) for name, value in figures.items()} | {
-        "auc_by_decile": [_or_none(value) for value in deciles]
-    }
-
-
-def _or_none(value: float) -> float | None:
-    """JSON knows no nan: an AUC that does not exist is null."""
-    return None if math.isnan(value) else value
+    return nan_as_none(auc_by_slice(scores, splits, config) | {"auc_by_decile": deciles})
 
 
 def _without_history(splits: sid.Splits) -> sid.Splits:

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import semid_tf as sid
-from experiments.singh2024.runs import Figures
-from experiments.singh2024.settings import Run, Settings
-from experiments.singh2024.world import World
-from semid_tf.artifacts import fingerprint
+from experiments.figures import Figures
+
+RunT = TypeVar("RunT")
 
 
-class RunLog:
+class RunLog(Generic[RunT]):
     """One line a run; the first tells what all of them are runs of.
 
     Args:
         path: of the file; it may hold runs already.
-        world, settings: of the experiment.
+        about: of the experiment, as JSON knows it: what makes runs ones of the same data and settings.
+        make_run: makes a run, a frozen dataclass, from its fields.
+
+    Attributes:
+        done: figures by run, in the order in which they were made.
 
     Raises:
         ArtifactError: the file holds runs of other data, codes or settings.
     """
 
-    def __init__(self, path: Path, world: World, settings: Settings) -> None:
+    def __init__(self, path: Path, about: dict[str, Any], make_run: Callable[..., RunT]) -> None:
         self.path = path
-        self.done: dict[Run, Figures] = {}
-        first = json.dumps({"experiment": _about(world, settings)}) + "\n"
+        self.done: dict[RunT, Figures] = {}
+        first = json.dumps({"experiment": about}) + "\n"
         if not path.exists():
             path.write_text(first, encoding="utf-8")
             return
@@ -41,18 +44,10 @@ class RunLog:
         path.write_text("".join(whole), encoding="utf-8")
         for line in whole[1:]:
             figures = json.loads(line)
-            self.done[Run(**figures.pop("run"))] = figures
+            self.done[make_run(**figures.pop("run"))] = figures
 
-    def add(self, run: Run, figures: Figures) -> None:
+    def add(self, run: RunT, figures: Figures) -> None:
         """Notes a run."""
         with self.path.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"run": vars(run)} | figures) + "\n")
+            lines.write(json.dumps({"run": vars(run)} | figures, allow_nan=False) + "\n")
         self.done[run] = figures
-
-
-def _about(world: World, settings: Settings) -> dict[str, Any]:
-    # Methods, sizes and seeds are those of each run; the files' places say nothing.
-    varied = ("items", "interactions", "methods", "table_rows", "seeds")
-    kept = {name: value for name, value in dataclasses.asdict(settings).items() if name not in varied}
-    counts = {name: world.figures[name] for name in ("items", "train", "test")}
-    return kept | counts | {"codes": fingerprint(world.codes["all"])}
