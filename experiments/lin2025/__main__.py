@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import platform
+import shlex
+import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from experiments.lin2025.protocol import cold_figures, figures, refitted, trained
-from experiments.lin2025.report import mean_of, write
-from experiments.lin2025.settings import ABLATIONS, COLD, HEADLINE, REFIT, Setting
-from experiments.lin2025.world import World, read_world, without_cold
+import semid_tf as sid
+from experiments.lin2025.checks import possible
+from experiments.lin2025.plots import plot_all
+from experiments.lin2025.report import markdown
+from experiments.lin2025.runs import Run, all_runs, carry_out
+from experiments.lin2025.settings import ALL, HEADLINE, Setting
+from experiments.lin2025.summary import summarize
+from experiments.lin2025.world import World, read_world
+from experiments.run_log import RunLog
 
-_ALL = HEADLINE | ABLATIONS
+USER_MISTAKE = 2
 
 
 @click.command()
@@ -21,38 +30,70 @@ _ALL = HEADLINE | ABLATIONS
 @click.option("--interactions", required=True, help="Parquet of user_id, item_id, timestamp.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--quick", is_flag=True, help="The headline runs only, one seed.")
-@click.option("--seeds", default=3, show_default=True, help="Seeds of each headline run.")
-@click.option("--run", "names", multiple=True, type=click.Choice(list(_ALL)), help="Only these runs.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Of each headline run.")
+@click.option("--run", "names", multiple=True, type=click.Choice(list(ALL)), help="Only these runs.")
 def main(
     items: str, interactions: str, output: Path, quick: bool, seeds: int, names: tuple[str, ...]
 ) -> None:
     """Unified semantic and ID representation (Lin et al. 2025), its ablations, and beyond."""
-    world = read_world(items, interactions)
-    output.mkdir(parents=True, exist_ok=True)
-    chosen = names or (HEADLINE if quick else _ALL)
-    runs: dict[str, dict[str, Any]] = {}
-    about = {"seeds": 1 if quick else seeds, "items": world.num_items, "machine": platform.machine()}
-    for name in chosen:
-        count = seeds if name in HEADLINE and not quick else 1
-        seeds_of = [_run(name, _ALL[name], world, seed) for seed in range(count)]
-        for run in seeds_of[0]:
-            runs[run] = mean_of([of_seed[run] for of_seed in seeds_of])
-        line = write(output, runs, about)  # after each run: a long experiment that is stopped has results
-    click.echo(line)
+    try:
+        result = run(read_world(items, interactions), output, ALL, names, 1 if quick else seeds, quick)
+    except (sid.SemidError, OSError) as error:
+        print(f"lin2025: error: {error}", file=sys.stderr)
+        sys.exit(USER_MISTAKE)
+    print(json.dumps(result, allow_nan=False))
 
 
-def _run(name: str, setting: Setting, world: World, seed: int) -> dict[str, dict[str, Any]]:
-    """Figures of a run, and of its refit, by name."""
-    fit = trained(name, setting, world, seed)
-    runs = {name: fit.cost | figures(fit.model, world, seed)}
-    if name in COLD:
-        held_out = without_cold(world, seed)
-        cold = trained(f"{name}, cold items", setting, held_out, seed)
-        runs[name]["cold"] = cold_figures(cold.model, held_out)
-    if name in REFIT:
-        refit = refitted(f"{name}, refit", setting, world, seed, fit.epochs)
-        runs[f"{name}_refit"] = refit.cost | figures(refit.model, world, seed)
-    return runs
+def run(
+    world: World,
+    folder: Path,
+    settings: Mapping[str, Setting],
+    names: Collection[str] = (),
+    seeds: int = 1,
+    quick: bool = False,
+) -> dict[str, Any]:
+    """Carries out runs and writes, after each of them, what the folder has by then.
+
+    An experiment that was stopped goes on with the runs that are missing.
+
+    Args:
+        world: all data.
+        folder: for `results.md`, `results.json`, plots, and `runs.jsonl`, the log.
+        settings: of all runs there are.
+        names: of those wanted; none = all, or with `quick` those of the headline.
+        seeds: of each headline run.
+        quick: leaves out what takes time.
+    """
+    headline = [name for name in settings if name in HEADLINE]
+    chosen = names or (headline if quick else settings)
+    runs = possible(all_runs(settings, chosen, seeds, quick), settings, world, names or headline)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = RunLog(folder / "runs.jsonl", world.identity, Run)
+    for number, each in enumerate(runs, start=1):
+        print(f"{number}/{len(runs)} {each.name}, seed {each.seed}, {each.part}", file=sys.stderr, flush=True)
+        if each not in log.done:
+            log.add(each, carry_out(each, settings[each.name], world, log.done))
+            _write(folder, _result(log, settings, world))
+    return _write(folder, _result(log, settings, world))
+
+
+def _result(log: RunLog[Run], settings: Mapping[str, Setting], world: World) -> dict[str, Any]:
+    runs = summarize(log.done, settings)
+    return {
+        "runs": runs,
+        "seeds": max(figures["seeds"] for figures in runs.values()),  # of one run, at most
+        "items": world.num_items,
+        "machine": platform.machine(),
+        "world": world.about,
+    }
+
+
+def _write(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
+    command = shlex.join(["python", "-m", "experiments.lin2025", *sys.argv[1:]])
+    (folder / "results.json").write_text(json.dumps(result, allow_nan=False) + "\n", encoding="utf-8")
+    (folder / "results.md").write_text(markdown(result, command), encoding="utf-8")
+    plot_all(result["runs"], folder)
+    return result
 
 
 if __name__ == "__main__":

@@ -1,69 +1,132 @@
-"""Markdown, a plot, and one line of JSON."""
+"""The experiment in Markdown."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
-import numpy as np
+from experiments.figures import Figures
+from experiments.lin2025.protocol import FULL, SAMPLED
 
-_COLUMNS = [
-    ("sampled", "hr@10"),
-    ("sampled", "ndcg@10"),
-    ("sampled", "mrr"),
-    ("full_masked", "recall@10"),
-    ("full_masked", "ndcg@10"),
-    ("full", "recall@10"),
-    ("full", "ndcg@10"),
-    ("cold", "recall@10"),
-]
+Runs = Mapping[str, Figures]
 
-
-def mean_of(seeds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Figures of one run over its seeds: the mean of each number, and `spread`, their standard deviation."""
-    if len(seeds) == 1:
-        return seeds[0]
-    merged = {key: _merged([seed[key] for seed in seeds]) for key in seeds[0] if key != "seed"}
-    recalls = [seed["full_masked"]["recall@10"] for seed in seeds]
-    return merged | {"seeds": len(seeds), "spread": {"full_masked recall@10": float(np.std(recalls, ddof=1))}}
-
-
-def _merged(values: list[Any]) -> Any:
-    if isinstance(values[0], Mapping):
-        return {key: _merged([value[key] for value in values]) for key in values[0]}
-    return np.mean(values, axis=0).tolist()
+_OVERVIEW = {
+    "HR@10 sampled": ("sampled", "hr@10"),
+    "NDCG@10 sampled": ("sampled", "ndcg@10"),
+    "Recall@10 masked": ("full_masked", "recall@10"),
+    "NDCG@10 masked": ("full_masked", "ndcg@10"),
+    "Recall@10 cold": ("cold", "recall@10"),
+}
+_COSTS = {
+    "seeds": "seeds",
+    "numbers in tokens": "token_size",
+    "in the whole model": "parameters",
+    "in training": "trained_parameters",
+    "best epoch": "best_epoch",
+    "s": "train_s",
+    "CPU-s": "train_cpu_s",
+}
 
 
-def write(folder: Path, runs: dict[str, dict[str, Any]], about: dict[str, Any]) -> str:
-    """Writes `results.md`, `results.json` and `recall.png`; the JSON line."""
-    line = json.dumps({"runs": runs, **about})
-    (folder / "results.json").write_text(line + "\n", encoding="utf-8")
-    (folder / "results.md").write_text(_markdown(runs, about), encoding="utf-8")
-    _plot(folder / "recall.png", runs)
-    return line
+def markdown(result: Mapping[str, Any], command: str) -> str:
+    """All figures, for people."""
+    runs = result["runs"]
+    sections = {
+        "All runs": [*_figures(runs, _OVERVIEW), "", "![recall](recall.png)"],
+        "Among 99 items that the user never touched": _protocol(runs, "sampled", "hr", SAMPLED),
+        "Among all items but those of the history": _protocol(runs, "full_masked", "recall", FULL),
+        "Among all items": _protocol(runs, "full", "recall", FULL),
+        "Items held out of training, among all items but those of the history": _cold(runs),
+        "By how often training met the wanted item": _popularity(runs),
+        "Codes": _codes(with_codes(runs)),
+        "Costs": _costs(runs),
+    }
+    written = [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
+    return "\n\n".join([_head(result, command), *written]) + "\n"
 
 
-def _markdown(runs: dict[str, dict[str, Any]], about: dict[str, Any]) -> str:
-    names = [f"{protocol.replace('_', ' ')} {figure}" for protocol, figure in _COLUMNS]
-    header = ["run", *names, "token size", "parameters", "epochs", "s"]
-    rows = [header, ["---"] * len(header)]
-    for name, run in runs.items():
-        figures = [run.get(protocol, {}).get(figure) for protocol, figure in _COLUMNS]
-        cells = ["-" if value is None else f"{value:.4f}" for value in figures]
-        counts = [f"{run[key]:,.0f}" for key in ("token_size", "parameters", "best_epoch", "train_s")]
-        rows.append([name, *cells, *counts])
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    told = "\n".join(f"- {name}: {value}" for name, value in about.items())
-    return f"# Unified semantic and ID representation (Lin et al. 2025)\n\n{told}\n\n{table}\n"
+def with_codes(runs: Runs) -> Runs:
+    """The runs whose items have Semantic IDs."""
+    return {name: run for name, run in runs.items() if "codes" in run}
 
 
-def _plot(path: Path, runs: dict[str, dict[str, Any]]) -> None:
-    from matplotlib.figure import Figure
+def _head(result: Mapping[str, Any], command: str) -> str:
+    counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in result["world"].items())
+    return (
+        f"# Unified semantic and ID representation (Lin et al. 2025)\n\n    {command}\n\n"
+        f"Data: {counts}. Machine: {result['machine']}.\n\n"
+        "The last event of each user is foretold. Means over seeds; ± is their standard deviation."
+    )
 
-    figure = Figure(figsize=(8, 0.5 * len(runs) + 1.5), layout="tight")
-    axes = figure.subplots()
-    axes.barh(list(runs)[::-1], [run["full_masked"]["recall@10"] for run in runs.values()][::-1])
-    axes.set_xlabel("Recall@10 among all items but those seen")
-    figure.savefig(path)
+
+def _protocol(runs: Runs, protocol: str, hit: str, cutoffs: Sequence[int]) -> list[str]:
+    names = [f"{figure}@{k}" for figure in (hit, "ndcg") for k in cutoffs]
+    return _figures(runs, {name: (protocol, name) for name in [*names, "mrr"]})
+
+
+def _cold(runs: Runs) -> list[str]:
+    known = {name: run for name, run in runs.items() if "cold" in run}
+    if not known:
+        return []
+    table = _protocol(known, "cold", "recall", FULL)
+    targets = [f"{name} {run['cold']['targets']:,.0f}" for name, run in known.items()]
+    return [*table, "", f"Targets: {', '.join(targets)}."]
+
+
+def _popularity(runs: Runs) -> list[str]:
+    parts = next(iter(runs.values()))["popularity"]
+    titles = {
+        part: f"{part} events ({n['items']:,} items, {n['targets']:,} targets)" for part, n in parts.items()
+    }
+    lines = []
+    for figure in ("recall@10", "ndcg@10"):
+        columns = {title: ("popularity", part, figure) for part, title in titles.items()}
+        lines += [f"{figure}, seen items masked:", "", *_figures(runs, columns), ""]
+    return [*lines, "![popularity](popularity.png)"]
+
+
+def _codes(runs: Runs) -> list[str]:
+    if not runs:
+        return []
+    rows = [
+        [name, str(level), f"{used:.4f}", f"{alone:.4f}"]
+        for name, run in runs.items()
+        for level, (used, alone) in enumerate(
+            zip(run["codes"]["used"], run["codes"]["unique_by_level"], strict=True), start=1
+        )
+    ]
+    header = ["run", "level", "codes in use", "items whose codes up to here are theirs alone"]
+    return [*_table(header, rows), "", "![codes](codes.png)"]
+
+
+def _costs(runs: Runs) -> list[str]:
+    rows = [[name, *(f"{run[key]:,.0f}" for key in _COSTS.values())] for name, run in runs.items()]
+    return _table(["run", *_COSTS], rows)
+
+
+def _figures(runs: Runs, columns: Mapping[str, tuple[str, ...]]) -> list[str]:
+    rows = [[name, *(_cell(run, path) for path in columns.values())] for name, run in runs.items()]
+    return _table(["run", *columns], rows)
+
+
+def _cell(run: Figures, path: tuple[str, ...]) -> str:
+    value = at(run, path)
+    deviation = run.get("spread", {}).get(" ".join(path))
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if deviation is None else f"{value:.4f} ± {deviation:.4f}"
+
+
+def at(run: Figures, path: tuple[str, ...]) -> float | None:
+    """A figure by its path; None where there is none.
+
+    >>> at({"full": {"mrr": 0.5}}, ("full", "mrr")), at({}, ("full", "mrr"))
+    (0.5, None)
+    """
+    *way, last = path
+    return reduce(lambda figures, name: figures.get(name, {}), way, run).get(last)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]

@@ -52,6 +52,11 @@ class Setting:
     members: int = 1
     code_bytes: int = 0
 
+    @property
+    def items_needed(self) -> int:
+        """Items that training must meet: codebooks start on as many as they have codes."""
+        return self.codebook_size if self.semantic in ("quantized", "pieces") else 1
+
     def token_size(self, num_items: int, embedding_dim: int) -> int:
         """Numbers in the tokens' tables, as the paper counts them; four codes of a byte are one number."""
         semantic = {
@@ -93,8 +98,9 @@ HEADLINE = {
     "free_budget": _FREE,
 }
 
-#: Trained a second time without a tenth of the items.
-COLD = {"free_budget"}
+#: Trained a second time without a tenth of the items; with `--quick` only the latter.
+COLD = {"unified", "id_only_softmax", "compact_softmax", "free_budget"}
+QUICK_COLD = {"free_budget"}
 
 #: Trained a second time on the validation events too, once they have said how many epochs are best.
 REFIT = {"free_budget"}
@@ -116,3 +122,5 @@ ABLATIONS = {
     "frequency": replace(_UNIFIED_SOFTMAX, backbone="frequency"),
     "hstu": replace(_UNIFIED_SOFTMAX, backbone="hstu"),
 }
+
+ALL = HEADLINE | ABLATIONS

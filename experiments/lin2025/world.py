@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 import semid_tf as sid
+from semid_tf.artifacts import fingerprint
 
 _COLD_SHARE = 0.1
 
@@ -20,12 +22,19 @@ class World:
         sequences: all events.
         split: leave-one-out.
         cold: bool [num_items], items held out of training.
+        about: how much data there is, and what of the tables was left out.
     """
 
     embeddings: np.ndarray
     sequences: sid.Sequences
     split: sid.LeaveOneOut
     cold: np.ndarray
+    about: dict[str, int]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What runs on the same data have in common."""
+        return {"data": fingerprint(self.embeddings, *self.sequences)}
 
     @property
     def num_items(self) -> int:
@@ -54,12 +63,32 @@ def with_validation(world: World) -> World:
 
 
 def read_world(items: str, interactions: str) -> World:
-    """Reads both tables; interactions of unknown items are left out."""
-    table = sid.read_items(items)
-    events, _ = sid.drop_unknown(sid.read_interactions(interactions), table.item_ids)
-    sequences = sid.user_sequences(table.item_ids, events)
-    embeddings = table.embeddings.astype(np.float32)
-    return World(embeddings, sequences, sid.leave_one_out(sequences), np.zeros(len(embeddings), bool))
+    """Reads both tables; interactions of label 0 (not chosen) and of unknown items are left out."""
+    table, events = sid.read_items(items), sid.read_interactions(interactions)
+    chosen = _chosen(events)
+    known, unknown = sid.drop_unknown(chosen, table.item_ids)
+    sequences = sid.user_sequences(table.item_ids, known)
+    embeddings, split = table.embeddings.astype(np.float32), sid.leave_one_out(sequences)
+    about = {
+        "items": len(table),
+        "interactions": len(known),
+        "interactions_of_label_0": len(events) - len(chosen),
+        "interactions_of_unknown_items": unknown,
+        "users": len(sequences.lengths),
+        "users_tested": len(split.test.users),
+    }
+    return World(embeddings, sequences, split, np.zeros(len(embeddings), bool), about)
+
+
+def _chosen(events: sid.Interactions) -> sid.Interactions:
+    if events.labels is None:
+        return events
+    chosen = events.labels > 0
+    if not chosen.any():
+        raise sid.DataError(
+            f"all {len(events)} interactions have label 0; sequences are made of those with label 1."
+        )
+    return events.take(chosen)
 
 
 def without_cold(world: World, seed: int) -> World:

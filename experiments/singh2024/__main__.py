@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import semid_tf as sid
+from experiments.figures import Figures
+from experiments.run_log import RunLog
 from experiments.singh2024.plots import plot_all
 from experiments.singh2024.report import markdown
-from experiments.singh2024.run_log import RunLog
-from experiments.singh2024.runs import Figures, Runner
+from experiments.singh2024.runs import Runner
 from experiments.singh2024.settings import Run, Settings, all_runs
 from experiments.singh2024.summary import BASELINE, summarize
-from experiments.singh2024.world import prepare
+from experiments.singh2024.world import identity, prepare
 
 USER_MISTAKE = 2
 
@@ -60,7 +61,7 @@ def run(settings: Settings, folder: Path, arguments: list[str]) -> dict[str, Any
     folder.mkdir(parents=True, exist_ok=True)
     world = prepare(settings)
     prepared = time.perf_counter() - started
-    log = RunLog(folder / "runs.jsonl", world, settings)
+    log = RunLog(folder / "runs.jsonl", identity(world, settings), Run)
     done = _carry_out(all_runs(settings), Runner(world, settings), log)
     result = summarize(done, settings) | {
         "world": world.figures,
@@ -75,7 +76,7 @@ def run(settings: Settings, folder: Path, arguments: list[str]) -> dict[str, Any
     return result
 
 
-def _carry_out(runs: list[Run], runner: Runner, log: RunLog) -> dict[Run, Figures]:
+def _carry_out(runs: list[Run], runner: Runner, log: RunLog[Run]) -> dict[Run, Figures]:
     """One line of news and of the log for each run; those that the log has are not run again."""
     for number, each in enumerate(runs, start=1):
         if each not in log.done:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 import semid_tf as sid
+from experiments.figures import Figures, nan_as_none
 from experiments.singh2024.settings import LONGER, Run, Settings
 from experiments.singh2024.world import World
 from semid_tf.evaluation import auc_by_decile, auc_by_slice
 from semid_tf.methods import BASE, ON_TOP, Catalogue, fit_method, lookups, num_rows
 from semid_tf.training import OWN_EPOCHS
-
-Figures = dict[str, Any]
 
 
 class Fit(NamedTuple):
@@ -99,17 +97,9 @@ class Runner:
 
 
 def _auc_figures(scores: np.ndarray, splits: sid.Splits, config: sid.EvaluationConfig) -> Figures:
-    figures = auc_by_slice(scores, splits, config)
-    value, low, high = zip(*auc_by_decile(scores, splits, config), strict=True)
+    value, low, high = map(list, zip(*auc_by_decile(scores, splits, config), strict=True))
     deciles = {"auc_by_decile": value, "auc_by_decile_low": low, "auc_by_decile_high": high}
-    return {name: _or_none(value) for name, value in figures.items()} | {
-        name: [_or_none(value) for value in tenths] for name, tenths in deciles.items()
-    }
-
-
-def _or_none(value: float) -> float | None:
-    """JSON knows no nan: an AUC that does not exist is null."""
-    return None if math.isnan(value) else value
+    return nan_as_none(auc_by_slice(scores, splits, config) | deciles)
 
 
 def _without_history(splits: sid.Splits) -> sid.Splits:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from experiments.singh2024.runs import Figures
+from experiments.figures import Figures, mean_of
 from experiments.singh2024.settings import UNSIZED_METHODS, Run, Settings
 
 BASELINE = "random_hash"
@@ -29,27 +26,11 @@ def summarize(done: Done, settings: Settings) -> dict[str, Any]:
 def _cell(done: Done, settings: Settings, method: str, rows: int, history: bool) -> Figures:
     found = [done[Run(method, rows, seed, history)] for seed in settings.seeds]
     base = [done[Run(BASELINE, settings.table_rows[0], seed, history)] for seed in settings.seeds]
-    cell = {name: mean_of([figures[name] for figures in found]) for name in found[0]}
+    cell = mean_of(found)
     for name in ("auc", "auc_cold"):
         cell[f"{name}_by_seed"] = [figures[name] for figures in found]
         cell[f"{name}_gain_percent"] = _gain(cell[name], mean_of([figures[name] for figures in base]))
     return cell
-
-
-def mean_of(values: Sequence[Any]) -> Any:
-    """Mean of figures, place by place for lists; None where one is missing.
-
-    >>> mean_of([[1, None], [3, 4]])
-    [2.0, None]
-    """
-    if isinstance(values[0], list):
-        return [mean_of(place) for place in zip(*values, strict=True)]
-    return None if None in values else _plain(np.mean(values), values[0])
-
-
-def _plain(mean: Any, like: Any) -> int | float:
-    """Counts that are the same with every seed stay whole numbers."""
-    return like if mean == like else float(mean)
 
 
 def _gain(auc: float | None, base: float | None) -> float | None:

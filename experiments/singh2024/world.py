@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 
 import semid_tf as sid
 from experiments.singh2024.settings import Settings
+from semid_tf.artifacts import fingerprint
 from semid_tf.data import item_indices, split_time
 
 _BLOCK = 16_384
@@ -54,6 +56,16 @@ def prepare(settings: Settings) -> World:
         "prefix_stability": sid.prefix_stability(codes["first"], codes["second"]),
     }
     return World(items, splits, codes, figures)
+
+
+def identity(world: World, settings: Settings) -> dict[str, Any]:
+    """What runs of one experiment have in common."""
+    # Methods, sizes and seeds are those of each run; the files' places say nothing.
+    varied = ("items", "interactions", "methods", "table_rows", "seeds")
+    kept = {name: value for name, value in dataclasses.asdict(settings).items() if name not in varied}
+    examples = (vars(part).values() for part in (world.splits.train, world.splits.test))
+    data = fingerprint(*(array for arrays in examples for array in arrays))
+    return kept | {"examples": data, "codes": fingerprint(*world.codes.values())}
 
 
 def _before(interactions: sid.Interactions, share: float) -> sid.Interactions:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from semid_tf.data.sequences import Sequences, Targets
+from semid_tf.errors import DataError
 from semid_tf.evaluation.ranking import ranks_of
 from semid_tf.models import SequenceScorer
 
@@ -93,14 +94,23 @@ def draw_unseen(sequences: Sequences, users: np.ndarray, num_items: int, count: 
     Args:
         sequences: all that is known of the users, what is to be foretold included.
         users: int [n].
-        num_items: of the catalogue; at least `count` more than the longest sequence.
+        num_items: of the catalogue; at least `count` more than any of the users touched.
         count: of each user's items.
         seed: fixes the draws.
+
+    Raises:
+        DataError: a user left fewer than `count` items untouched.
     """
     random = np.random.default_rng(seed)
     drawn = np.empty((len(users), count), np.int32)
     for row, user in enumerate(users):
         touched = sequences.items[sequences.starts[user] : sequences.starts[user + 1]]
         candidates = random.choice(num_items, min(count + len(touched), num_items), replace=False) + 1
-        drawn[row] = candidates[~np.isin(candidates, touched)][:count]
+        unseen = candidates[~np.isin(candidates, touched)]
+        if len(unseen) < count:
+            raise DataError(
+                f"user {user} left {len(unseen)} of the {num_items} items untouched, {count} are to be "
+                "drawn; draw fewer, or give a larger catalogue."
+            )
+        drawn[row] = unseen[:count]
     return drawn

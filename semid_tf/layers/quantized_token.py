@@ -11,6 +11,7 @@ import tf_keras
 from semid_tf.config import CodeSpace
 from semid_tf.layers.counted_seed import CountedSeed
 from semid_tf.quantizer.assignment import HYBRID
+from semid_tf.quantizer.checks import require_usable
 from semid_tf.quantizer.ema import MovingAverages
 from semid_tf.quantizer.estimators import straight_through
 from semid_tf.quantizer.initialization import residual_kmeans
@@ -79,12 +80,17 @@ class QuantizedToken(tf_keras.layers.Layer):
         """Sets the codebooks by residual k-means on encoded items.
 
         Args:
-            embeddings: float32 [n, embedding_dim]; n at least the largest codebook's size.
-            weights: float32 [n], such as how often each is trained on; items of weight 0 have no part.
+            embeddings: float32 [n, embedding_dim].
+            weights: float32 [n], such as how often each is trained on; items of weight 0 have no part. As
+                many must have some as the largest codebook has codes.
             iterations: of k-means, at most, a level and stage.
+
+        Raises:
+            DataError: too few items have weight; all their embeddings are equal.
         """
-        latent = self.encoder(tf.constant(embeddings[weights > 0])).numpy()
-        space = self.code_space
+        content, space = embeddings[weights > 0], self.code_space
+        require_usable(len(content), bool((content == content[:1]).all()), space)
+        latent = self.encoder(tf.constant(content)).numpy()
         self.quantizer.codebooks.assign(
             residual_kmeans(
                 latent,

@@ -8,17 +8,19 @@ import tensorflow as tf
 
 from semid_tf.errors import DataError
 
-Items = tf.Tensor | tf.RaggedTensor
 
-
-def of_items(function: Callable[[tf.Tensor], tf.Tensor], items: Items) -> Items:
+def of_items(
+    function: Callable[[tf.Tensor], tf.Tensor], items: tf.Tensor | tf.RaggedTensor
+) -> tf.Tensor | tf.RaggedTensor:
     """A function of tensors, [...] -> [..., *more], on ragged ones as well."""
     return (
         tf.ragged.map_flat_values(function, items) if isinstance(items, tf.RaggedTensor) else function(items)
     )
 
 
-def of_rows(function: Callable[[tf.Tensor], tf.Tensor], rows: Items) -> Items:
+def of_rows(
+    function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor | tf.RaggedTensor
+) -> tf.Tensor | tf.RaggedTensor:
     """The same where an item is a row of features: [..., num] -> [..., *more].
 
     Raises:

@@ -114,3 +114,10 @@ def test_an_item_without_content_has_finite_vectors_and_gradients() -> None:
         loss = tf.reduce_sum(vectors**2) + tf.add_n(token.losses)
     assert np.isfinite(vectors).all()
     assert all(np.isfinite(gradient).all() for gradient in tape.gradient(loss, token.trainable_variables))
+
+
+def test_a_start_on_fewer_items_than_codes_is_refused() -> None:
+    token = quantized()
+    few = np.where(np.arange(len(CONTENT)) < 3, 1, 0).astype(np.float32)
+    with pytest.raises(sid.DataError, match="3 items are too few for codebook_size 4"):
+        token.start(CONTENT, few)
