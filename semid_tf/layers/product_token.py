@@ -27,7 +27,7 @@ class ProductToken(tf_keras.layers.Layer):
         codebook_size: rows of each part's codebook.
         dim: of the vectors.
         encoder: makes the vector of an item that is known by content alone, as that of `ContentToken`; a
-            narrower one is padded with zeros. None: such an item's vector is zero.
+            narrower one is padded with zeros, no ID is borrowed. None: such an item's vector is zero.
 
     Raises:
         ConfigError: `num_parts` does not divide `dim`.

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from semid_tf.errors import ConfigError
 from semid_tf.layers.borrowed_ids import borrowed_rows
 from semid_tf.layers.counted_seed import CountedSeed
 
@@ -171,6 +172,9 @@ class ItemTower(tf_keras.layers.Layer):
         merge: `concatenated`, as Lin et al. 2025 unify Semantic ID and ID, or `summed`.
         neighbours: so many of the most alike items lend their IDs to an item that training never saw, see
             `borrow_ids`; needs a `ContentToken`. 0 = it has none.
+
+    Raises:
+        ConfigError: another `merge`; `neighbours` without a `ContentToken`.
     """
 
     def __init__(
@@ -182,6 +186,10 @@ class ItemTower(tf_keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.tokens, self.merge, self.neighbours = list(tokens), merge, neighbours
+        if merge not in (CONCATENATED, SUMMED):
+            raise ConfigError(f"merge must be {CONCATENATED} or {SUMMED}, got {merge}.")
+        if neighbours and not any(isinstance(token, ContentToken) for token in self.tokens):
+            raise ConfigError(f"neighbours must be 0 without a ContentToken to compare, got {neighbours}.")
 
     @property
     def dim(self) -> int:

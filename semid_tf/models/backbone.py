@@ -28,9 +28,13 @@ class Places(NamedTuple):
         return self.places[:, None, :] - self.places[:, :, None]
 
     def sees(self) -> tf.Tensor:
-        """Whether row i sees column j, of its own sequence up to itself: bool [b, p, p]."""
+        """Whether row i sees column j, of its own sequence up to itself: bool [b, p, p].
+
+        Padding sees itself alone, so that a history of nothing says the same however much of it there is.
+        """
         same = self.segments[:, :, None] == self.segments[:, None, :]
-        return same & (self.age() >= 0) & (self.segments > 0)[:, :, None]
+        itself = tf.eye(tf.shape(self.segments)[1], dtype=tf.bool)
+        return itself | same & (self.age() >= 0) & (self.segments > 0)[:, :, None]
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from semid_tf.errors import ConfigError
 from semid_tf.layers import CountedDropout
 from semid_tf.models.backbone import Places, normal
 
@@ -22,10 +23,14 @@ class SelfAttention(tf_keras.layers.Layer):
         width: of all heads together.
         dropout: of the attention weights.
         seed: fixes start and draws.
+
+    Raises:
+        ConfigError: `num_heads` does not divide `width`.
     """
 
     def __init__(self, num_heads: int, width: int, dropout: float, seed: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        _require_equal_heads(num_heads, width)
         self.num_heads, self.width, self.dropout, self.seed = num_heads, width, dropout, seed
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -113,12 +118,16 @@ class GatedAttention(tf_keras.layers.Layer):
         width: of all heads together.
         max_length: ages from there on share their bias.
         seed: fixes the start.
+
+    Raises:
+        ConfigError: `num_heads` does not divide `width`.
     """
 
     def __init__(
         self, num_heads: int, width: int, max_length: int = 50, seed: int = 0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        _require_equal_heads(num_heads, width)
         self.num_heads, self.width, self.max_length, self.seed = num_heads, width, max_length, seed
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -145,6 +154,11 @@ class GatedAttention(tf_keras.layers.Layer):
             "max_length": self.max_length,
             "seed": self.seed,
         }
+
+
+def _require_equal_heads(num_heads: int, width: int) -> None:
+    if num_heads < 1 or width % num_heads:
+        raise ConfigError(f"num_heads must divide width, {width}, got {num_heads}.")
 
 
 def _heads(kinds: int, num_heads: int, width: int, start: Any) -> tf_keras.layers.EinsumDense:

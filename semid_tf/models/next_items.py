@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from semid_tf.data.finite import finite_float32
 from semid_tf.errors import DataError
 from semid_tf.models.sequence_scorer import SequenceScorer
 
@@ -15,7 +16,10 @@ _NEVER = -1e9
 
 
 class TopItems(NamedTuple):
-    """Best first: item indices int32 [b, k] and their scores float32 [b, k]."""
+    """Best first: item indices int32 [b, k] and their scores float32 [b, k].
+
+    Where the history leaves fewer than k items, the answer ends with 0, padding, at scores of -1e9.
+    """
 
     items: tf.Tensor
     scores: tf.Tensor
@@ -47,16 +51,20 @@ class NextItems(tf.Module):
         """The same and new items, known by content alone, float [n, embedding_dim]; no training.
 
         They get the item indices num_items + 1 to num_items + n.
+
+        Raises:
+            DataError: an embedding is not finite.
         """
-        new = self.model.of_content(tf.constant(embeddings, tf.float32))
+        new = self.model.of_content(tf.constant(finite_float32(embeddings)))
         return NextItems(self.model, tf.concat([self.vectors, new], axis=0))
 
     def states(self, histories: tf.Tensor) -> tf.Tensor:
         """What histories say, float32 [b, dim]; int32 [b, p], latest last, padded with 0 anywhere.
 
-        The latest `max_length` items of a history are looked at.
+        The latest `max_length` items of a history are looked at; p may be 0.
         """
-        latest = _compact(histories)[:, -self.model.max_length :]
+        one_at_least = tf.pad(histories, ((0, 0), (1, 0)))
+        latest = _compact(one_at_least)[:, -self.model.max_length :]
         return self.model.of_vectors(tf.gather(self.vectors, latest), latest > 0)
 
     def top(self, histories: tf.Tensor, k: int) -> TopItems:
@@ -64,7 +72,7 @@ class NextItems(tf.Module):
 
         Args:
             histories: int32 [b, p] of item indices.
-            k: at most num_items - p, so that enough are left.
+            k: at most num_items; see `TopItems` where fewer are left.
 
         Raises:
             DataError: k is below 1 or above the number of items.
@@ -73,7 +81,7 @@ class NextItems(tf.Module):
             raise DataError(f"k must lie between 1 and the {self.num_items} items, got {k}.")
         scores = tf.matmul(self.states(histories), self.vectors, transpose_b=True)
         best = tf.math.top_k(without(scores, histories), k)
-        return TopItems(best.indices, best.values)
+        return TopItems(tf.where(best.values > _NEVER, best.indices, 0), best.values)
 
     def fill(self, index: tfrs.layers.factorized_top_k.TopK, batch: int = 4096) -> None:
         """Puts all items into an index of TFRS, exact (`BruteForce`, `Streaming`) or approximate (`ScaNN`).

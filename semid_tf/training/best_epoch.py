@@ -8,6 +8,7 @@ import numpy as np
 import tf_keras
 
 from semid_tf.data import Targets
+from semid_tf.errors import DataError
 from semid_tf.evaluation.next_item import masked_ranks
 from semid_tf.evaluation.ranking import expected_among, ranking_figures
 from semid_tf.models import SequentialModel
@@ -24,6 +25,9 @@ class BestEpoch(tf_keras.callbacks.Callback):
         patience: see `SequenceTraining`.
         among: judges by the NDCG@10 to be expected among so many others; 0 = among all.
 
+    Raises:
+        DataError: there are no targets.
+
     Attributes:
         figures: of each epoch so far: recall@10, ndcg@10, mrr, and those among others.
         weights: of the best epoch.
@@ -31,6 +35,8 @@ class BestEpoch(tf_keras.callbacks.Callback):
 
     def __init__(self, targets: Targets, num_items: int, patience: int, among: int = 0) -> None:
         super().__init__()
+        if not len(targets.items):
+            raise DataError("validation has no targets to judge epochs by; some user needs three events.")
         self.targets, self.num_items, self.patience = targets, num_items, patience
         self.among = min(among, num_items - 1)
         self._figure = f"ndcg@{_CUTOFF} among {self.among}" if among else f"ndcg@{_CUTOFF}"

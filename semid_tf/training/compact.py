@@ -16,8 +16,10 @@ def compact_items(
     """The same model, its items' vectors kept as product codes (Jegou et al. 2011), nothing trained again.
 
     With two numbers a part and 256 rows a codebook, vectors of 64 numbers cost 32 bytes an item instead of
-    256 and rank all but alike. An item that is new later stands by its content, as in the given model where
-    the first of its tokens is a `ContentToken`, and else is zero.
+    256 in the model and its file, and rank all but alike; `NextItems` holds them as float32 again. An item
+    that is new later stands by its content alone where the first of the given model's tokens is a
+    `ContentToken`, and else is zero. It borrows no IDs, even where the given model's tower has `neighbours`:
+    whom to borrow from is told by the content of all items, which is not kept.
 
     Args:
         model: trained; its backbone and loss are shared with the result.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -14,20 +14,34 @@ import tf_keras
 from semid_tf.artifacts import fingerprint
 from semid_tf.errors import ProvenanceError
 from semid_tf.models import SequentialModel
-from semid_tf.training.best_epoch import BestEpoch
+
+
+class Judged(Protocol):
+    """What was found of the epochs so far, see `BestEpoch`."""
+
+    figures: list[dict[str, float]]
+    weights: list[np.ndarray]
+
+
+class Unjudged:
+    """Nothing, of a fit that takes all its epochs."""
+
+    def __init__(self) -> None:
+        self.figures: list[dict[str, float]] = []
+        self.weights: list[np.ndarray] = []
 
 
 class _State(tf.train.experimental.PythonState):
     """What was judged so far, and of which fit it is."""
 
-    def __init__(self, origin: str, best: BestEpoch) -> None:
+    def __init__(self, origin: str, judged: Judged) -> None:
         super().__init__()
-        self.origin, self.best = origin, best
+        self.origin, self.judged = origin, judged
 
     def serialize(self) -> bytes:
         file = io.BytesIO()
-        text = json.dumps({"origin": self.origin, "figures": self.best.figures})
-        np.savez(file, text, *self.best.weights)
+        text = json.dumps({"origin": self.origin, "figures": self.judged.figures})
+        np.savez(file, text, *self.judged.weights)
         return file.getvalue()
 
     def deserialize(self, string_value: bytes) -> None:
@@ -39,7 +53,7 @@ class _State(tf.train.experimental.PythonState):
                 f"the checkpoint is of a fit {state['origin']}, this is {self.origin}; "
                 "give another folder for checkpoints."
             )
-        self.best.figures, self.best.weights = state["figures"], weights
+        self.judged.figures, self.judged.weights = state["figures"], weights
 
 
 class EpochCheckpoints(tf_keras.callbacks.Callback):
@@ -48,23 +62,22 @@ class EpochCheckpoints(tf_keras.callbacks.Callback):
     Args:
         folder: of the checkpoints.
         model: compiled, its optimizer built.
-        best: judges the epochs; must be called before.
+        judged: what was found of the epochs; what judges them must be called before.
         origin: settings and data, see `fingerprint`.
     """
 
     def __init__(
-        self, folder: str | Path, model: SequentialModel, best: BestEpoch, origin: tuple[Any, ...]
+        self, folder: str | Path, model: SequentialModel, judged: Judged, origin: tuple[Any, ...]
     ) -> None:
         super().__init__()
-        state = _State(fingerprint(_nameless(model.get_config()), *model.get_weights(), *origin), best)
+        state = _State(fingerprint(_nameless(model.get_config()), *model.get_weights(), *origin), judged)
         checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, state=state)
         self.manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1)
-        self.best = best
 
     def restore(self) -> int:
         """Goes on from the latest checkpoint, if there is one; the number of epochs done."""
-        self.manager.restore_or_initialize()
-        return len(self.best.figures)
+        path = self.manager.restore_or_initialize()
+        return int(path.rpartition("-")[2]) + 1 if path else 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.manager.save(epoch)

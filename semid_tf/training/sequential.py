@@ -13,10 +13,11 @@ import tf_keras
 
 from semid_tf.config import SequenceTraining
 from semid_tf.data import LeaveOneOut, PackedRows, Sequences, Targets, packed
+from semid_tf.errors import ConfigError, DataError
 from semid_tf.models import SequentialModel
 from semid_tf.progress import FiniteLoss, ProgressBar
 from semid_tf.training.best_epoch import BestEpoch
-from semid_tf.training.epoch_checkpoints import EpochCheckpoints
+from semid_tf.training.epoch_checkpoints import EpochCheckpoints, Judged, Unjudged
 
 
 def fit_sequential(
@@ -45,26 +46,30 @@ def fit_sequential(
         callbacks: called after the fit's own.
 
     Raises:
+        ConfigError: `config` and `model` look at histories of another length.
+        DataError: nothing to learn from, or to judge epochs by.
         TrainingError: the loss is no longer finite.
         ProvenanceError: the checkpoint is of other settings or data.
     """
     batches = EpochBatches(split.train, config)
     best = BestEpoch(_some(split.validation, config), num_items, config.patience, config.judged_among)
     _prepare(model, batches)
-    saver = (
-        None if checkpoints is None else EpochCheckpoints(checkpoints, model, best, (config, *split.train))
-    )
-    first = 0 if saver is None else saver.restore()
+    origin = (config, num_items, *split.train, *_parts(split.validation))
+    savers, first = _resumed(checkpoints, model, best, origin)
     if not best.settled:
         bar = ProgressBar(title, config.epochs, best.shown, first * batches.steps_per_epoch)
-        calls = [FiniteLoss(), best, *([] if saver is None else [saver]), bar, *callbacks]
-        _train(model, batches, calls, first)
+        _train(model, batches, [FiniteLoss(), best, *savers, bar, *callbacks], first)
     best.restore_best(model)
     return best
 
 
 def refit_sequential(
-    title: str, model: SequentialModel, sequences: Sequences, config: SequenceTraining
+    title: str,
+    model: SequentialModel,
+    sequences: Sequences,
+    config: SequenceTraining,
+    checkpoints: str | Path | None = None,
+    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
 ) -> None:
     """Trains a fresh model on all sequences, those of validation among them, for a number of epochs.
 
@@ -76,19 +81,39 @@ def refit_sequential(
         model: to train, as `fit_sequential` was given one.
         sequences: for a test by the last event `split.test.histories`, else all.
         config: as for `fit_sequential`, its `epochs` the best one's; no `patience` is needed.
+        checkpoints, callbacks: see `fit_sequential`.
 
     Raises:
-        TrainingError: the loss is no longer finite.
+        ConfigError, DataError, TrainingError, ProvenanceError: see `fit_sequential`.
     """
     batches = EpochBatches(sequences, config)
     _prepare(model, batches)
-    bar = ProgressBar(title, config.epochs, dict, 0)
-    _train(model, batches, [FiniteLoss(), bar], 0)
+    savers, first = _resumed(checkpoints, model, Unjudged(), (config, *sequences))
+    bar = ProgressBar(title, config.epochs, dict, first * batches.steps_per_epoch)
+    _train(model, batches, [FiniteLoss(), *savers, bar, *callbacks], first)
+
+
+def _parts(targets: Targets) -> tuple[np.ndarray, ...]:
+    return (targets.users, *targets.histories, targets.items)
 
 
 def _prepare(model: SequentialModel, batches: EpochBatches) -> None:
+    if (length := batches.config.max_length) != model.max_length:
+        raise ConfigError(
+            f"max_length is {length} in training and {model.max_length} in the backbone; both must agree."
+        )
     model.compile(_optimizer(batches.config, batches.steps_per_epoch))
     model.optimizer.build(model.trainable_variables)
+
+
+def _resumed(
+    checkpoints: str | Path | None, model: SequentialModel, judged: Judged, origin: tuple[Any, ...]
+) -> tuple[list[EpochCheckpoints], int]:
+    """What writes checkpoints, if they are wanted, and how many epochs the latest one has behind it."""
+    if checkpoints is None:
+        return [], 0
+    saver = EpochCheckpoints(checkpoints, model, judged, origin)
+    return [saver], saver.restore()
 
 
 def _train(
@@ -112,11 +137,18 @@ class EpochBatches:
 
     Attributes:
         steps_per_epoch: the same for each.
+
+    Raises:
+        DataError: nobody has two events, of which the first foretells the second.
     """
 
     def __init__(self, sequences: Sequences, config: SequenceTraining) -> None:
         self.sequences, self.config = sequences, config
         self.steps_per_epoch = -(-len(self._rows(0).items) // config.batch_rows)
+        if not self.steps_per_epoch:
+            raise DataError(
+                "no user has two training events to learn from; of a split's users some needs four in all."
+            )
 
     def _rows(self, epoch: int) -> PackedRows:
         random = np.random.default_rng([self.config.seed, epoch])

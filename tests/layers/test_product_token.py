@@ -75,6 +75,17 @@ def test_compact_items_rank_as_the_given_ones_do(tower) -> None:  # type: ignore
     assert not any("table" in name or name.startswith("content") for name in kept)
 
 
+def test_a_new_item_of_a_compact_model_borrows_no_id() -> None:
+    tower = unified_tower()
+    tower.neighbours = 3
+    full = sid.SequentialModel(tower, backbone(), sid.FullSoftmax(np.arange(1, NUM_ITEMS + 1)))
+    new = tf.constant(CONTENT[:2] + 0.1)
+    expected = full.of_content(new).numpy()
+    assert expected[:, 4:].all()
+    expected[:, 4:] = 0
+    np.testing.assert_allclose(sid.compact_items(full, COUNTS, 3).of_content(new), expected, atol=1e-5)
+
+
 def test_without_content_first_a_new_item_is_zero() -> None:
     ids = sid.ItemTower([sid.IdToken(NUM_ITEMS, 6, seed=1)])
     full = sid.SequentialModel(ids, backbone(), sid.FullSoftmax(np.arange(1, NUM_ITEMS + 1)))

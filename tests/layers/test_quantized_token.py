@@ -10,13 +10,15 @@ from models.sequence_worlds import CONTENT, quantized
 import semid_tf as sid
 
 ONES = np.ones(len(CONTENT), np.float32)
+#: Which of three levels choose by cosine.
+COSINE_LEVELS: dict[str, set[int]] = {"hybrid": {0, 1}, "cosine": {0, 1, 2}, "euclidean": set()}
 
 
-def hybrid_by_hand(latent: np.ndarray, books: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Codes and sums of codewords: cosine on all levels but the last, which is Euclidean."""
+def by_hand(latent: np.ndarray, books: np.ndarray, cosine: set[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Codes and sums of codewords: by cosine on some levels, by distance on the others."""
     left, total, codes = latent.copy(), np.zeros_like(latent), []
     for level, book in enumerate(books):
-        if level < len(books) - 1:
+        if level in cosine:
             book = book / np.linalg.norm(book, axis=1, keepdims=True)
             chosen = np.argmax(left @ book.T, axis=1)
         else:
@@ -26,9 +28,10 @@ def hybrid_by_hand(latent: np.ndarray, books: np.ndarray) -> tuple[np.ndarray, n
     return np.stack(codes, axis=1), total
 
 
-def test_levels_choose_by_cosine_and_the_last_by_distance() -> None:
-    token = quantized()
-    codes, total = hybrid_by_hand(token.encoder(CONTENT).numpy(), token.quantizer.codebooks.numpy())
+@pytest.mark.parametrize("assignment", COSINE_LEVELS)
+def test_levels_choose_by_cosine_or_by_distance(assignment: str) -> None:
+    token, cosine = quantized(assignment=assignment), COSINE_LEVELS[assignment]
+    codes, total = by_hand(token.encoder(CONTENT).numpy(), token.quantizer.codebooks.numpy(), cosine)
     np.testing.assert_array_equal(token.codes(tf.constant(CONTENT)), codes)
     np.testing.assert_allclose(token(tf.constant(CONTENT), tf.constant(ONES)), total, atol=1e-5)
 
@@ -47,20 +50,38 @@ def test_the_gradient_passes_as_through_the_identity() -> None:
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_its_loss_is_reconstruction_and_commitment_of_what_has_weight() -> None:
-    token, weights = quantized(), np.where(np.arange(len(CONTENT)) < 5, 0, 2).astype(np.float32)
+@pytest.mark.parametrize("assignment", COSINE_LEVELS)
+@pytest.mark.parametrize("reconstruction", [1.0, 0.0])
+def test_its_loss_is_reconstruction_and_commitment_of_what_has_weight(
+    assignment: str, reconstruction: float
+) -> None:
+    token = quantized(assignment=assignment, reconstruction_weight=reconstruction)
+    weights = np.where(np.arange(len(CONTENT)) < 5, 0, 2).astype(np.float32)
+    cosine = COSINE_LEVELS[assignment]
     latent, books = token.encoder(CONTENT).numpy(), token.quantizer.codebooks.numpy()
-    codes, total = hybrid_by_hand(latent, books)
-    losses = np.square(token.decoder(total).numpy() - CONTENT).sum(axis=1)
+    codes, total = by_hand(latent, books, cosine)
+    losses = reconstruction * np.square(token.decoder(total).numpy() - CONTENT).sum(axis=1)
     left = latent
     for level, book in enumerate(books):
-        last = level == len(books) - 1
-        words = (book if last else book / np.linalg.norm(book, axis=1, keepdims=True))[codes[:, level]]
-        inputs = left if last else left / np.linalg.norm(left, axis=1, keepdims=True)
+        unit = level in cosine
+        words = (book / np.linalg.norm(book, axis=1, keepdims=True) if unit else book)[codes[:, level]]
+        inputs = left / np.linalg.norm(left, axis=1, keepdims=True) if unit else left
         losses += np.square(inputs - words).mean(axis=1)
         left = left - words
     token(tf.constant(CONTENT), tf.constant(weights), training=True)
     assert float(tf.add_n(token.losses)) == pytest.approx(losses[5:].mean(), rel=1e-4)
+
+
+def test_weight_zero_has_no_part_in_the_start() -> None:
+    token = quantized()
+    weights = np.where(np.arange(len(CONTENT)) < 8, 1, 0).astype(np.float32)
+    starts = []
+    for content in (CONTENT, np.where(weights[:, None] > 0, CONTENT, 1e3).astype(np.float32)):
+        token.start(content, weights)
+        starts.append(token.quantizer.codebooks.numpy())
+    np.testing.assert_array_equal(*starts)
+    token.start(CONTENT[:8], ONES[:8])
+    np.testing.assert_array_equal(token.quantizer.codebooks, starts[0])
 
 
 def test_weight_zero_moves_no_codebook() -> None:

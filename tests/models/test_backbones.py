@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -49,6 +51,14 @@ def test_attention_equals_numpy() -> None:
             odds = np.exp(key[seen] @ query[place] / np.sqrt(2))
             expected[place] += (odds / odds.sum()) @ value[seen] @ out[head]
     np.testing.assert_allclose(found[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "mixer", [lambda: sid.SelfAttention(3, 64, 0.5, seed=1), lambda: sid.GatedAttention(3, 64)]
+)
+def test_heads_of_unequal_width_are_refused(mixer: Callable[[], object]) -> None:
+    with pytest.raises(sid.ConfigError, match="num_heads must divide width, 64, got 3"):
+        mixer()
 
 
 def test_frequencies_are_a_mean_of_the_latest_events_and_the_rest() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
-from models.sequence_worlds import CONTENT, COUNTS, NUM_ITEMS, model, pieces_tower, unified_tower
+from models.sequence_worlds import CONTENT, COUNTS, MIXERS, NUM_ITEMS, model, pieces_tower, unified_tower
 
 import semid_tf as sid
 
@@ -37,12 +37,37 @@ def test_top_items_equal_numpy_wherever_the_padding_stands(next_items: sid.NextI
     np.testing.assert_allclose(best.scores, np.einsum("bd,bkd->bk", states, chosen), atol=1e-4)
 
 
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_a_user_without_a_history_gets_the_same_however_it_is_padded(mixer: str) -> None:
+    next_items = sid.NextItems.of(model(mixer), NUM_ITEMS)
+    first, *others = (next_items.top(tf.zeros((1, length), tf.int32), 6) for length in (0, 1, 4, 9))
+    for other in others:
+        np.testing.assert_array_equal(first.items, other.items)
+        np.testing.assert_allclose(first.scores, other.scores, atol=1e-5)
+
+
+def test_where_too_few_items_are_left_the_answer_ends_with_padding(next_items: sid.NextItems) -> None:
+    items, scores = next_items.top(tf.constant([[4, 9, 7]]), NUM_ITEMS)
+    assert sorted(items.numpy()[0, :-3]) == sorted({*range(1, NUM_ITEMS + 1)} - {4, 9, 7})
+    assert items.numpy()[0, -3:].tolist() == [0, 0, 0]
+    assert (scores.numpy()[0] <= -1e9).tolist() == [False] * (NUM_ITEMS - 3) + [True] * 3
+
+
 @pytest.mark.parametrize("kind", ["BruteForce", "Streaming"])
 def test_an_index_of_tfrs_gives_the_same(next_items: sid.NextItems, kind: str) -> None:
     index = getattr(tfrs.layers.factorized_top_k, kind)(k=6)
     next_items.fill(index, batch=7)
     _, items = index.query_with_exclusions(next_items.states(tf.constant(HISTORIES)), tf.constant(HISTORIES))
     assert items.numpy().tolist() == by_hand(next_items, 6)
+
+
+def test_an_index_that_is_filled_anew_has_the_new_items(next_items: sid.NextItems) -> None:
+    more = next_items.with_new(CONTENT[12:13])  # like the best one
+    index = tfrs.layers.factorized_top_k.BruteForce(k=17)
+    more.fill(index, batch=7)
+    _, items = index.query_with_exclusions(more.states(tf.constant(HISTORIES)), tf.constant(HISTORIES))
+    np.testing.assert_array_equal(items, more.top(tf.constant(HISTORIES), 17).items)
+    assert NUM_ITEMS + 1 in items.numpy()
 
 
 def test_scann_finds_them_too(next_items: sid.NextItems) -> None:
@@ -61,6 +86,12 @@ def test_a_new_item_stands_where_its_content_puts_it(next_items: sid.NextItems) 
     np.testing.assert_array_equal(more.vectors[: NUM_ITEMS + 1], next_items.vectors)
     histories = tf.constant([[3, NUM_ITEMS + 2]])
     assert NUM_ITEMS + 2 not in more.top(histories, 5).items.numpy()
+
+
+def test_a_new_item_needs_finite_content(next_items: sid.NextItems) -> None:
+    broken = np.where(np.arange(3)[:, None] == 1, np.nan, CONTENT[:3])
+    with pytest.raises(sid.DataError, match=r"embeddings\[1\] is not finite; remove or mend that item"):
+        next_items.with_new(broken)
 
 
 def test_unseen_items_borrow_the_ids_of_their_nearest_neighbours() -> None:
