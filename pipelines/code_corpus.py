@@ -14,7 +14,6 @@ Without `--interactions` each item counts once. Semantic IDs without interaction
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,6 +33,7 @@ import semid_tf as sid
 from pipelines.codes_files import CodesFiles
 from pipelines.counting import count_items, read_counter
 from pipelines.duplicates import GroupShards, Shard, partition
+from pipelines.flags import JobParser
 from pipelines.interactions import ReadInteractions, check_interactions
 from pipelines.launch import absolute
 from pipelines.pieces import KIND as TOKENIZER
@@ -224,8 +224,8 @@ def _parents(codes: CodesFiles) -> dict[str, str]:
     return {"codes": codes.fingerprint, **dict(codes.parents)}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> JobParser:
+    parser = JobParser(
         prog="python -m pipelines.code_corpus",
         description="Counts Semantic IDs and trains SentencePiece on them. Further options are Beam's own.",
         allow_abbrev=False,
@@ -240,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; exit status as `pipelines.running.exit_status`."""
-    arguments, beam_flags = _parser().parse_known_args(argv)
+    arguments, options = _parser().parse(argv)
 
     def job() -> None:
         artifact = make_code_corpus(
@@ -249,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.interactions,
             arguments.rows,
             arguments.model_type,
-            PipelineOptions(beam_flags),
+            options,
         )
         figures = artifact.manifest.metrics
         found = f"{figures['semantic_ids']:,} Semantic IDs, counted {figures['counted']:,} times"

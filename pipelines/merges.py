@@ -18,12 +18,13 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsSingleton, PCollection
 
 import semid_tf as sid
+from pipelines.flags import JobParser
 from pipelines.launch import absolute
-from pipelines.running import DEFAULT_RUNNER
+from pipelines.running import run_job
 from pipelines.schema import CODES, ITEM_ID
 
 MODEL_FILE = "sentencepiece.model"
@@ -122,8 +123,7 @@ def learn(arguments: argparse.Namespace, options: PipelineOptions) -> Path:
 def _run(
     arguments: argparse.Namespace, options: PipelineOptions, space: sid.CodeSpace, per_round: int, merges: str
 ) -> None:
-    runner = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
-    with beam.Pipeline(runner, options) as pipeline:
+    def build(pipeline: beam.Pipeline) -> None:
         rows = pipeline | "Codes" >> beam.io.ReadFromParquet(
             absolute(arguments.codes), columns=[ITEM_ID, CODES]
         )
@@ -135,18 +135,20 @@ def _run(
         lines = learned | "Lines" >> beam.Map("\n".join)
         lines | "Write" >> beam.io.WriteToText(merges, shard_name_template="")
 
+    run_job(build, options)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the job."""
-    parser = argparse.ArgumentParser("python -m pipelines.merges", description=__doc__)
+    parser = JobParser("python -m pipelines.merges", description=__doc__, allow_abbrev=False)
     for name in ("codes", "interactions", "output"):
         parser.add_argument(f"--{name}", required=True)
     for name in ("num-levels", "codebook-size", "num-merges"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--rounds", type=int, default=16)
-    own, rest = parser.parse_known_args(arguments)
+    own, options = parser.parse(arguments)
     try:
-        print(learn(own, PipelineOptions(rest)))
+        print(learn(own, options))
     except (sid.SemidError, OSError) as error:
         print(f"merges: error: {error}", file=sys.stderr)
         return _USER_MISTAKE

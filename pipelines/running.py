@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult
@@ -20,6 +21,14 @@ DEFAULT_RUNNER = "FnApiRunner"
 _THREADS = "multi_threading"
 _NEVER_MS = 10**9
 MISTAKE, INTERRUPTED = 2, 130
+
+
+def reach_files(options: PipelineOptions | None) -> None:
+    """Tells Beam's file systems the options of a job, before it looks at files.
+
+    Beam itself tells them when it builds a pipeline. Until then those of S3, HDFS and Azure refuse to work.
+    """
+    FileSystems.set_options(options or PipelineOptions([]))
 
 
 def run_job(
