@@ -171,9 +171,15 @@ def _keep(started: Started, model: sid.SavedQuantizer, result: PipelineResult) -
 def _make_folders(folder: str, formats: Sequence[str]) -> None:
     for door in (ENCODED, REJECTED_DOOR, *(f"{ENCODED}_{kind}" for kind in formats)):
         path = FileSystems.join(folder, door)
-        if FileSystems.exists(path):
+        if FileSystems.exists(path) or _has_parts(path):
             raise sid.ArtifactError(f"{path} exists and is never overwritten; give a fresh folder.")
         FileSystems.mkdirs(path)
+
+
+def _has_parts(folder: str) -> bool:
+    """An object store knows no folders; what a job that died left there must not mix with new parts."""
+    (found,) = FileSystems.match([FileSystems.join(folder, "part-*")], [1])
+    return bool(found.metadata_list)
 
 
 def _num_shards(rows: int, asked: int | None) -> int:

@@ -12,7 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 
 import semid_tf as sid
 from pipelines.formats import Format, format_of, read_whole
-from pipelines.nearby import near
+from pipelines.nearby import load_near
 from pipelines.schema import EMBEDDING, ITEM_ID
 from pipelines.sources import BATCH_ROWS, open_parquet
 
@@ -32,7 +32,7 @@ def open_quantizer(folder: str) -> sid.SavedQuantizer:
         ArtifactError: it is no complete quantizer.
     """
     try:
-        return sid.load_quantizer(near(folder))
+        return load_near(folder, sid.load_quantizer)
     except sid.SemidError:
         raise
     except Exception as error:  # TensorFlow has no common kind of error for damaged files.
