@@ -154,7 +154,7 @@ def make_code_corpus(
     found = CodesFiles.open(codes)
     if interactions:
         interactions = absolute(interactions)
-        check_interactions(interactions)
+        check_interactions(interactions, optional=())
     with staging(target.parent) as folder:
         report = _count(found, interactions, folder / "corpus", options)
         texts, counts = read_corpus(str(folder / "corpus"), len(found.paths))
@@ -174,7 +174,7 @@ def _count(
     codes: CodesFiles, interactions: str | None, folder: Path, options: PipelineOptions | None
 ) -> dict[str, Any]:
     folder.mkdir()
-    source = ReadInteractions(interactions) if interactions else OneEach(codes)
+    source = ReadInteractions(interactions, optional=()) if interactions else OneEach(codes)
     write = beam.ParDo(WritePart(str(folder), len(codes.paths), "tsv"))
 
     def build(pipeline: beam.Pipeline) -> None:

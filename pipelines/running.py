@@ -14,6 +14,7 @@ from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment
 
 import semid_tf as sid
+from pipelines.faults import fault_in, told_once
 from pipelines.launch import one_line
 
 #: Runs in this process. Beam's own default, DirectRunner, first tries to download another runner.
@@ -38,15 +39,18 @@ def run_job(
 
     Raises:
         ConfigError: Beam refuses its options.
+        SemidError: a worker met what a user can mend; of the kind that it raised, for files DataError.
     """
     try:
-        with _pipeline(options or PipelineOptions([])) as pipeline:
+        with told_once(), _pipeline(options or PipelineOptions([])) as pipeline:
             build(pipeline)
         return pipeline.result
-    except RuntimeError as error:
+    except Exception as error:
         # Beam hides a Ctrl-C that meets a running step.
-        if str(error).startswith("KeyboardInterrupt"):
+        if isinstance(error, RuntimeError) and str(error).startswith("KeyboardInterrupt"):
             raise KeyboardInterrupt from error
+        if fault := fault_in(f"{type(error).__name__}: {error}"):
+            raise fault from error
         raise
 
 
