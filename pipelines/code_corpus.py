@@ -15,7 +15,6 @@ tokenizer's figures is a Semantic ID.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,6 +34,7 @@ import semid_tf as sid
 from pipelines.codes_files import CodesFiles
 from pipelines.counting import count_items, read_counter
 from pipelines.duplicates import GroupShards, Shard, partition
+from pipelines.flags import JobParser
 from pipelines.interactions import ReadInteractions, check_interactions
 from pipelines.launch import absolute
 from pipelines.pieces import KIND as TOKENIZER
@@ -155,7 +155,7 @@ def make_code_corpus(
     found = CodesFiles.open(codes)
     if interactions:
         interactions = absolute(interactions)
-        check_interactions(interactions)
+        check_interactions(interactions, optional=())
     with staging(target.parent) as folder:
         report = _count(found, interactions, folder / "corpus", options)
         texts, counts = read_corpus(str(folder / "corpus"), len(found.paths))
@@ -175,7 +175,7 @@ def _count(
     codes: CodesFiles, interactions: str | None, folder: Path, options: PipelineOptions | None
 ) -> dict[str, Any]:
     folder.mkdir()
-    source = ReadInteractions(interactions) if interactions else OneEach(codes)
+    source = ReadInteractions(interactions, optional=()) if interactions else OneEach(codes)
     write = beam.ParDo(WritePart(str(folder), len(codes.paths), "tsv"))
 
     def build(pipeline: beam.Pipeline) -> None:
@@ -220,8 +220,8 @@ def _parents(codes: CodesFiles) -> dict[str, str]:
     return {"codes": codes.fingerprint, **dict(codes.parents)}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> JobParser:
+    parser = JobParser(
         prog="python -m pipelines.code_corpus",
         description="Counts Semantic IDs and trains SentencePiece on them. Further options are Beam's own.",
         allow_abbrev=False,
@@ -236,7 +236,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; exit status as `pipelines.running.exit_status`."""
-    arguments, beam_flags = _parser().parse_known_args(argv)
+    arguments, options = _parser().parse(argv)
 
     def job() -> None:
         artifact = make_code_corpus(
@@ -245,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.interactions,
             arguments.rows,
             arguments.model_type,
-            PipelineOptions(beam_flags),
+            options,
         )
         figures = artifact.manifest.metrics
         found = f"{figures['semantic_ids']:,} Semantic IDs, counted {figures['counted']:,} times"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import semid_tf as sid
 from pipelines.duplicates import shards_of
 from pipelines.publishing import open_output
 from pipelines.schema import CODES_FILE
+from pipelines.sinks import part_path
 from pipelines.sources import open_parquet
 
 KIND = "codes"
@@ -54,9 +56,20 @@ class CodesFiles:
 
 
 def paths_of(folder: str) -> tuple[str, ...]:
-    """The files of an output, in the order of their parts."""
-    (found,) = FileSystems.match([FileSystems.join(folder, "codes", "*.parquet")])
-    return tuple(sorted(file.path for file in found.metadata_list))
+    """The files of an output, in the order of their parts.
+
+    Raises:
+        ArtifactError: they are not all parts of one run, and no others.
+    """
+    codes = FileSystems.join(folder, "codes")
+    (found,) = FileSystems.match([FileSystems.join(codes, "*.parquet")])
+    paths = {posixpath.basename(file.path): file.path for file in found.metadata_list}
+    names = [posixpath.basename(part_path(codes, part, len(paths))) for part in range(len(paths))]
+    if paths.keys() != set(names):
+        raise sid.ArtifactError(
+            f"{codes}: its {len(paths)} files are not the parts of one run; encode into a fresh folder."
+        )
+    return tuple(paths[name] for name in names)
 
 
 def rows_of(paths: tuple[str, ...], shard: int, num_shards: int, columns: list[str]) -> Iterator[pa.Table]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 
 from pipelines.arrow_coder import ZSTD, from_bytes, to_bytes
-from pipelines.counting import count_rejected
+from pipelines.counting import count_items, count_rejected
 from pipelines.hashing import hash_texts
 from pipelines.schema import ITEM_ID, ROW, SOURCE, one_array
 from pipelines.validation import DUPLICATE_ITEM_ID, reject
@@ -97,8 +97,15 @@ class KeepFirst(beam.PTransform):
     KEPT, DUPLICATES = "kept", "duplicates"
 
     def expand(self, shards: PCollection[Shard]) -> DoOutputsTuple:
-        doors = beam.FlatMap(doors_of).with_output_types(Shard, duplicates=pa.Table)
+        doors = beam.FlatMap(_counted_doors).with_output_types(Shard, duplicates=pa.Table)
         return shards | "KeepFirst" >> doors.with_outputs(self.DUPLICATES, main=self.KEPT)
+
+
+def _counted_doors(element: Shard) -> Iterator[Shard | TaggedOutput]:
+    for door in doors_of(element):
+        if not isinstance(door, TaggedOutput):
+            count_items("encoded", len(door[1]))
+        yield door
 
 
 def doors_of(element: Shard) -> Iterator[Shard | TaggedOutput]:

@@ -10,8 +10,9 @@ writes
     manifest.json, COMPLETED                last, when all the rest is there
 
 `--tokenizer NAME=FOLDER` gives a column `piece_ids_NAME`; `--format csv` (jsonl, avro, tfrecord) writes the
-codes once more, into `codes_csv/`. Items and output may lie on any Beam file system; an output that lies not
-on a local disk is complete when COMPLETED is there.
+codes once more, into `codes_csv/`. Items (but TFRecord, which TensorFlow reads), quantizer, tokenizers and
+output may lie on any Beam file system; an output that lies not on a local disk is complete when COMPLETED is
+there.
 `--previous FOLDER` names an earlier output: only new and changed items are encoded, the others are carried
 over, and those that are gone are left out. The codes are those of a run without it.
 """
@@ -37,6 +38,7 @@ from pipelines.arrow_coder import to_bytes
 from pipelines.codes_files import KIND, paths_of
 from pipelines.counting import read_counter
 from pipelines.encoding import QuantizerHandler, share_model
+from pipelines.flags import JobParser
 from pipelines.launch import absolute, check_items, match_files, open_quantizer
 from pipelines.nearby import near
 from pipelines.pieces import Tokenizers
@@ -44,7 +46,7 @@ from pipelines.previous import Previous
 from pipelines.progress import elapsed_time
 from pipelines.publishing import complete_remote, publish_folder, refuse_existing, staging, write_text
 from pipelines.report import check_rejected_rate, make_report
-from pipelines.running import exit_status, run_job
+from pipelines.running import exit_status, reach_files, run_job
 from pipelines.schema import CODES, ITEM_ID, QUANTIZER
 from pipelines.sinks import remove_attempts
 from pipelines.sources import ReadItems, open_parquet
@@ -106,6 +108,7 @@ def encode_corpus(
         DataError: the items cannot be used as a whole, and nothing was written; or all or too many were
             rejected.
     """
+    reach_files(options)
     encoded_at = datetime.now(UTC)
     items, folder, path = absolute(items), absolute(str(folder)), absolute(str(quantizer))
     model = open_quantizer(path)
@@ -142,14 +145,22 @@ def report_on(started: Started, model: sid.SavedQuantizer, result: PipelineResul
     return report
 
 
-def start_corpus(items: str, quantizer: str | Path, output: str | Path, *settings: Any, **more: Any) -> None:
+def start_corpus(
+    items: str,
+    quantizer: str | Path,
+    output: str | Path,
+    options: PipelineOptions | None = None,
+    *settings: Any,
+    **more: Any,
+) -> None:
     """Like `publish_corpus`, for options that say not to wait: `pipelines.finish` completes the output.
 
     Raises:
         ArtifactError: `output` exists.
     """
+    reach_files(options)
     refuse_existing(str(output))
-    encode_corpus(items, quantizer, output, *settings, **more, afterwards=_keep)
+    encode_corpus(items, quantizer, output, options, *settings, **more, afterwards=_keep)
 
 
 def _keep(started: Started, model: sid.SavedQuantizer, result: PipelineResult) -> dict[str, Any]:
@@ -160,9 +171,15 @@ def _keep(started: Started, model: sid.SavedQuantizer, result: PipelineResult) -
 def _make_folders(folder: str, formats: Sequence[str]) -> None:
     for door in (ENCODED, REJECTED_DOOR, *(f"{ENCODED}_{kind}" for kind in formats)):
         path = FileSystems.join(folder, door)
-        if FileSystems.exists(path):
+        if FileSystems.exists(path) or _has_parts(path):
             raise sid.ArtifactError(f"{path} exists and is never overwritten; give a fresh folder.")
         FileSystems.mkdirs(path)
+
+
+def _has_parts(folder: str) -> bool:
+    """An object store knows no folders; what a job that died left there must not mix with new parts."""
+    (found,) = FileSystems.match([FileSystems.join(folder, "part-*")], [1])
+    return bool(found.metadata_list)
 
 
 def _num_shards(rows: int, asked: int | None) -> int:
@@ -197,7 +214,12 @@ def _content(path: str) -> bytes:
 
 
 def publish_corpus(
-    items: str, quantizer: str | Path, output: str | Path, *settings: Any, **more: Any
+    items: str,
+    quantizer: str | Path,
+    output: str | Path,
+    options: PipelineOptions | None = None,
+    *settings: Any,
+    **more: Any,
 ) -> sid.Artifact:
     """Like `encode_corpus`, whose further arguments it takes, but publishes: `output` appears whole, with a
     manifest and `COMPLETED`, or not at all. Elsewhere than on a local disk, it is there once `COMPLETED` is.
@@ -205,15 +227,16 @@ def publish_corpus(
     Raises:
         ArtifactError: `output` exists.
     """
+    reach_files(options)
     refuse_existing(str(output))
     if FileSystems.get_scheme(str(output)):
-        report = encode_corpus(items, quantizer, output, *settings, **more)
+        report = encode_corpus(items, quantizer, output, options, *settings, **more)
         manifest = manifest_of(items, quantizer, output, report)
         complete_remote(str(output), manifest)
         return sid.Artifact(Path(output), manifest)
     output = Path(output).absolute()
     with staging(output.parent) as folder:
-        report = encode_corpus(items, quantizer, folder, *settings, **more)
+        report = encode_corpus(items, quantizer, folder, options, *settings, **more)
         return publish_folder(folder, output, manifest_of(items, quantizer, folder, report))
 
 
@@ -235,8 +258,8 @@ def manifest_of(
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> JobParser:
+    parser = JobParser(
         prog="python -m pipelines.encode",
         description="Encodes a corpus of embeddings into Semantic IDs. Further options are Beam's own.",
         allow_abbrev=False,
@@ -268,8 +291,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0; 2 after a user's mistake, which is said in one line; 130 after Ctrl-C.
     """
-    arguments, beam_flags = _parser().parse_known_args(argv)
-    options = PipelineOptions(beam_flags)
+    arguments, options = _parser().parse(argv)
     return exit_status(lambda: _run(arguments, options))
 
 

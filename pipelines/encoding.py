@@ -13,6 +13,7 @@ import tensorflow as tf
 from apache_beam.ml.inference.base import ModelHandler
 
 import semid_tf as sid
+from pipelines.launch import one_line
 from pipelines.nearby import near
 from pipelines.schema import (
     CODES,
@@ -116,11 +117,16 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
     def _codes(self, embeddings: np.ndarray, module: Any) -> np.ndarray:
         if not len(embeddings):
             return np.zeros((0, self._space.num_levels), np.int32)
-        codes = module.signatures["encode"](embedding=as_tensor(embeddings))["codes"].numpy()
+        try:
+            codes = module.signatures["encode"](embedding=as_tensor(embeddings))["codes"].numpy()
+        except tf.errors.OpError as error:
+            raise sid.ArtifactError(
+                f"{self._folder} cannot encode ({one_line(error)}); make it anew."
+            ) from error
         expected = (len(embeddings), self._space.num_levels)
         if codes.shape != expected or codes.dtype != np.int32:
             found = f"{codes.dtype} {list(codes.shape)}"
-            raise ValueError(f"{self._folder}: encode gave {found}; int32 {list(expected)} is needed.")
+            raise sid.ArtifactError(f"{self._folder}: encode gave {found}; int32 {list(expected)} is needed.")
         sid.require_codes(codes, self._space)
         return codes
 

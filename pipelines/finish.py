@@ -1,6 +1,6 @@
 """Completes the output of an encode job that nobody waited for, such as one started from a template.
 
-    python -m pipelines.finish --output FOLDER
+    python -m pipelines.finish --output FOLDER [Beam options]
 
 counts what the job wrote and writes the report, the manifest and `COMPLETED`; an output that does not add up
 gets none of them.
@@ -8,27 +8,29 @@ gets none of them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from apache_beam.io.filesystem import BeamIOError
+from apache_beam.options.pipeline_options import PipelineOptions
 
 import semid_tf as sid
 from pipelines.encode import manifest_of, report_on, tell
+from pipelines.flags import JobParser
 from pipelines.launch import absolute, one_line, open_quantizer
 from pipelines.publishing import complete_remote, refuse_completed
-from pipelines.running import exit_status
+from pipelines.running import exit_status, reach_files
 from pipelines.started import Started
 
 
-def finish_corpus(output: str) -> sid.Manifest:
-    """Completes an output.
+def finish_corpus(output: str, options: PipelineOptions | None = None) -> sid.Manifest:
+    """Completes an output; of Beam's options, those of its file system count.
 
     Raises:
         ArtifactError: it is completed already, no job was started for it, or the job is not done.
         DataError: the doors do not add up to the input, or too many items were rejected.
     """
+    reach_files(options)
     output = absolute(output)
     refuse_completed(output)
     started = Started.load(output)
@@ -45,10 +47,14 @@ def finish_corpus(output: str) -> sid.Manifest:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; exit status as of `pipelines.encode`."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.finish", allow_abbrev=False)
+    parser = JobParser(
+        prog="python -m pipelines.finish",
+        description="Completes the output of an encode job. Further options are Beam's own.",
+        allow_abbrev=False,
+    )
     parser.add_argument("--output", required=True, help="folder that the job has filled")
-    output = parser.parse_args(argv).output
-    return exit_status(lambda: tell(output, finish_corpus(output).metrics))
+    arguments, options = parser.parse(argv)
+    return exit_status(lambda: tell(arguments.output, finish_corpus(arguments.output, options).metrics))
 
 
 if __name__ == "__main__":

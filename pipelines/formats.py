@@ -72,7 +72,10 @@ def _json_lines(path: str) -> Iterator[pa.RecordBatch]:
             except pa.ArrowInvalid:  # perhaps for one row's sake
                 yield _line_by_line(block)
             else:
-                yield _batch(*(_column(table, name) for name in (ITEM_ID, EMBEDDING)))
+                item_ids, embeddings = _column(table, ITEM_ID), _column(table, EMBEDDING)
+                # Arrow takes texts for times if all of them look like dates.
+                is_time = pa.types.is_temporal(item_ids.type)
+                yield _line_by_line(block) if is_time else _batch(item_ids, embeddings)
 
 
 def _line_by_line(block: bytes) -> pa.RecordBatch:
@@ -101,9 +104,11 @@ def _csv(path: str) -> Iterator[pa.RecordBatch]:
         column_types=texts, include_columns=list(texts), strings_can_be_null=True, null_values=[""]
     )
     blocks = pyarrow.csv.ReadOptions(block_size=_CSV_BLOCK)
+    quoted = pyarrow.csv.ParseOptions(newlines_in_values=True)
     with _open(path) as file:
-        for batch in pyarrow.csv.open_csv(file, blocks, convert_options=convert):
-            yield _batch(batch.column(0), parse_vectors(batch.column(1)))
+        for block in pyarrow.csv.open_csv(file, blocks, quoted, convert):
+            for batch in pa.Table.from_batches([block]).to_batches(_BATCH_ROWS):
+                yield _batch(batch.column(0), parse_vectors(batch.column(1)))
 
 
 def parse_vectors(texts: pa.Array) -> pa.Array:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 import semid_tf as sid
 from pipelines.formats import Format, format_of, read_whole
-from pipelines.nearby import near
+from pipelines.nearby import load_near
 from pipelines.schema import EMBEDDING, ITEM_ID
 from pipelines.sources import BATCH_ROWS, open_parquet
 
@@ -32,7 +35,7 @@ def open_quantizer(folder: str) -> sid.SavedQuantizer:
         ArtifactError: it is no complete quantizer.
     """
     try:
-        return sid.load_quantizer(near(folder))
+        return load_near(folder, sid.load_quantizer)
     except sid.SemidError:
         raise
     except Exception as error:  # TensorFlow has no common kind of error for damaged files.
@@ -97,17 +100,28 @@ def _check_whole(path: str, kind: Format) -> int:
 
 
 def _check_parquet(path: str) -> int:
+    with whole_parquet(path) as parquet:
+        schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
+    _check_columns(path, schema)
+    return int(rows)
+
+
+@contextmanager
+def whole_parquet(path: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file on any Beam file system, to look into.
+
+    Raises:
+        DataError: it is damaged, or may not be read.
+    """
     try:
         with open_parquet(path) as parquet:
-            schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
+            yield parquet
     except PermissionError as error:
         raise sid.DataError(f"{path}: may not be read; give this user the right to.") from error
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise sid.DataError(
             f"{path}: is no whole Parquet file ({one_line(error)}); write it anew."
         ) from error
-    _check_columns(path, schema)
-    return int(rows)
 
 
 def _check_columns(path: str, schema: pa.Schema) -> None:
@@ -116,7 +130,7 @@ def _check_columns(path: str, schema: pa.Schema) -> None:
             found = ", ".join(schema.names)
             raise sid.DataError(f"{path}: has no column {name}; its columns are {found}.")
     item_id, embedding = schema.field(ITEM_ID).type, schema.field(EMBEDDING).type
-    if not _is_item_id(item_id):
+    if not is_id(item_id):
         raise sid.DataError(f"{path}: column {ITEM_ID} is {item_id}; string or integer is needed.")
     if not _is_embedding(embedding):
         raise sid.DataError(
@@ -124,7 +138,8 @@ def _check_columns(path: str, schema: pa.Schema) -> None:
         )
 
 
-def _is_item_id(kind: pa.DataType) -> bool:
+def is_id(kind: pa.DataType) -> bool:
+    """Whether a column can name items or users: text or integers, in a dictionary or not."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer)
     return any(check(kind) for check in checks)
@@ -156,7 +171,7 @@ def first_dimensions(path: str) -> list[int]:
 def _first_batch(path: str) -> pa.RecordBatch:
     if kind := format_of(path):
         return next(read_whole(path, kind))
-    with open_parquet(path) as parquet:
+    with whole_parquet(path) as parquet:
         return next(parquet.iter_batches(BATCH_ROWS, columns=[EMBEDDING]))
 
 

@@ -28,6 +28,7 @@ from pipelines.code_corpus import COUNT, CountCodes
 from pipelines.codes_files import CodesFiles
 from pipelines.counting import read_counter
 from pipelines.duplicates import Shard
+from pipelines.flags import JobParser
 from pipelines.interactions import ReadInteractions, check_interactions
 from pipelines.launch import absolute
 from pipelines.pieces import KIND, SENTENCEPIECE_FILE
@@ -103,7 +104,7 @@ def learn(arguments: argparse.Namespace, options: PipelineOptions) -> sid.Artifa
     per_round = -(-arguments.num_merges // max(arguments.rounds, 1))
     sid.require_rounds(codes.space, arguments.num_merges, per_round)
     interactions = absolute(arguments.interactions)
-    check_interactions(interactions)
+    check_interactions(interactions, optional=())
     with staging(target.parent) as folder:
         report = _run(codes, interactions, LearnMerges(arguments.num_merges, per_round), folder, options)
         tokenizer = sid.tokenizer_of_merges(list(_take_json(folder / MERGES)), codes.space)
@@ -120,7 +121,7 @@ def _run(
     options: PipelineOptions,
 ) -> dict[str, int]:
     def build(pipeline: beam.Pipeline) -> None:
-        counted = pipeline | "Read" >> ReadInteractions(interactions) | "Count" >> CountCodes(codes)
+        counted = pipeline | "Read" >> ReadInteractions(interactions, optional=()) | "Count" >> CountCodes(codes)
         learned = counted | "Texts" >> beam.FlatMap(_texts, codes.space) | learn_merges
         learned[MERGES] | "WriteMerges" >> _write_json(folder / MERGES)
         learned[KINDS] | "WriteKinds" >> _write_json(folder / KINDS)
@@ -173,16 +174,16 @@ def _manifest(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; exit status as `pipelines.running.exit_status`."""
-    parser = argparse.ArgumentParser("python -m pipelines.merges", description=__doc__)
+    parser = JobParser("python -m pipelines.merges", description=__doc__)
     parser.add_argument("--codes", required=True, help="output of pipelines.encode")
     parser.add_argument("--interactions", required=True, help="path or pattern: user_id, item_id, timestamp")
     parser.add_argument("--output", required=True, help="folder to make; it must not exist")
     parser.add_argument("--num-merges", type=int, required=True)
     parser.add_argument("--rounds", type=int, default=16)
-    own, rest = parser.parse_known_args(arguments)
+    own, options = parser.parse(arguments)
 
     def job() -> None:
-        artifact = learn(own, PipelineOptions(rest))
+        artifact = learn(own, options)
         figures = artifact.manifest.metrics
         mean = figures["mean_pieces_per_interaction"]
         print(f"{figures['rows']:,} rows, {mean:.2f} pieces an interaction: {artifact.path}")

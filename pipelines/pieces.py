@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 import semid_tf as sid
+from pipelines.launch import absolute
+from pipelines.nearby import load_near
 from pipelines.schema import PIECE_IDS, vectors
 
 KIND = "tokenizer"
@@ -64,7 +66,7 @@ class Tokenizers:
     """Tokenizers by the name of their column; each is loaded once a process.
 
     Attributes:
-        folders: (name, folder of the artifact), by name.
+        folders: (name, folder of the artifact on any Beam file system), by name.
         code_space: of the codes.
     """
 
@@ -85,7 +87,7 @@ class Tokenizers:
             ArtifactError, ProvenanceError: as `load_tokenizer`; one is of another quantizer.
         """
         parts = [text.partition("=") for text in named]
-        folders = {name: str(Path(folder).absolute()) for name, _, folder in parts}
+        folders = {name: absolute(folder) for name, _, folder in parts}
         wrong = [text for text, (name, _, folder) in zip(named, parts, strict=True) if not (name and folder)]
         if wrong or len(folders) < len(named):
             raise sid.ConfigError(
@@ -130,4 +132,4 @@ def _require_quantizer(folder: str, quantizer: str) -> None:
 
 @lru_cache(maxsize=16)
 def _load(folder: str, code_space: sid.CodeSpace) -> sid.Tokenizer:
-    return load_tokenizer(folder, code_space)
+    return load_near(folder, lambda local: load_tokenizer(local, code_space))

@@ -201,7 +201,7 @@ def carried_rows(
         The items, row for row.
 
     Raises:
-        RuntimeError: an item that was taken for unchanged is another one; this fails the job.
+        DataError: an item that was taken for unchanged is another one; this fails the job.
     """
     rows = _rows_before(keys, before, hashes)
     kind = schema.field(CODES).type
@@ -223,7 +223,7 @@ def _rows_before(keys: pa.Table, before: pa.Table, hashes: np.ndarray) -> np.nda
     for place in np.flatnonzero(wrong):  # two item_ids with one hash, or a content hash with two items
         same = np.flatnonzero((hashes == item[place]) & (contents == content[place]))
         if not len(same):
-            raise RuntimeError(
+            raise sid.DataError(
                 "an item has the content hash of another one; run without the previous output."
             )
         rows[place] = same[0]
@@ -231,10 +231,12 @@ def _rows_before(keys: pa.Table, before: pa.Table, hashes: np.ndarray) -> np.nda
 
 
 def _count(kept: pa.Table, encoded: pa.Table, before: np.ndarray) -> None:
-    """Counts items that are there as before or changed, and those that are gone."""
+    """Counts items that were encoded, are there as before or changed, and those that are gone."""
     times = one_array(encoded.column(ENCODED_AT)).unique()
     anew = kept.filter(pc.is_in(kept.column(ENCODED_AT), times))
     hashes = pa.array(hash_texts(one_array(anew.column(ITEM_ID))))
     changed = pc.sum(pc.is_in(pa.array(before), hashes)).as_py() or 0
-    count_items("changed", changed)
-    count_items("deleted", len(before) - (len(kept) - len(anew)) - changed)
+    unchanged = len(kept) - len(anew)
+    for name, count in (("encoded", len(anew)), ("unchanged", unchanged), ("changed", changed)):
+        count_items(name, count)
+    count_items("deleted", len(before) - unchanged - changed)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 import semid_tf as sid
@@ -40,10 +41,20 @@ def refuse_completed(output: str) -> None:
     """Refuses an output folder that is complete.
 
     Raises:
-        ArtifactError: it is.
+        ArtifactError: it is, or its file system cannot be asked.
     """
-    if FileSystems.exists(FileSystems.join(output, COMPLETED)):
+    if _is_completed(output):
         raise _exists(output)
+
+
+def _is_completed(output: str) -> bool:
+    try:
+        return bool(FileSystems.exists(FileSystems.join(output, COMPLETED)))
+    except (BeamIOError, OSError, ValueError) as error:
+        said = " ".join(str(error).split()).rstrip(".")
+        raise sid.ArtifactError(
+            f"{output}: cannot be reached ({said}); give a path that Beam reaches from here."
+        ) from error
 
 
 def _exists(output: str) -> sid.ArtifactError:
@@ -88,11 +99,11 @@ def open_output(folder: str, kind: str) -> sid.Artifact:
     """A published output on any Beam file system.
 
     Raises:
-        ArtifactError: it is missing, incomplete or of another kind.
+        ArtifactError: it is missing, incomplete or of another kind, or its file system cannot be asked.
     """
     if not FileSystems.get_scheme(folder):
         return sid.open_artifact(folder, kind)
-    if not FileSystems.exists(FileSystems.join(folder, COMPLETED)):
+    if not _is_completed(folder):
         raise sid.ArtifactError(f"{folder} is no complete artifact: it has no {COMPLETED}.")
     with FileSystems.open(FileSystems.join(folder, _MANIFEST)) as file:
         manifest = sid.Manifest(**json.loads(file.read()))

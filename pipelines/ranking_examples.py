@@ -14,7 +14,6 @@ it (an earlier timestamp, or the same and an earlier position), never later ones
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
@@ -32,6 +31,7 @@ import semid_tf as sid
 from pipelines.codes_files import CodesFiles
 from pipelines.counting import count_items, read_counter
 from pipelines.duplicates import GroupShards, Shard, partition
+from pipelines.flags import JobParser
 from pipelines.interactions import (
     INTERACTIONS,
     LABEL,
@@ -211,8 +211,8 @@ def _run(
     return report
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> JobParser:
+    parser = JobParser(
         prog="python -m pipelines.ranking_examples",
         description="Joins interactions with codes and histories. Further options are Beam's own.",
         allow_abbrev=False,
@@ -227,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; exit status as `pipelines.running.exit_status`."""
-    arguments, beam_flags = _parser().parse_known_args(argv)
+    arguments, options = _parser().parse(argv)
 
     def job() -> None:
         artifact = make_ranking_examples(
@@ -236,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.output,
             arguments.history_length,
             arguments.num_shards,
-            PipelineOptions(beam_flags),
+            options,
         )
         print(", ".join(f"{count:,} {name}" for name, count in artifact.manifest.metrics.items()))
         print(f"{artifact.path}: examples, report.json")

@@ -116,7 +116,7 @@ def check_rejected_rate(report: dict[str, Any], most: float) -> None:
         DataError: `rejected` is more than this share of `input`.
     """
     rejected, rows = report["rejected"], report["input"]
-    if rejected > most * rows:
+    if rejected / rows > most:
         raise sid.DataError(
             f"{rejected} of {rows} items were rejected ({_reasons(report['rejected_by_reason'])}), more than "
             f"max_rejected_rate {most:g} allows; mend the items, or allow more."

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 
 import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment
 
 import semid_tf as sid
+from pipelines.faults import fault_in, told_once
 from pipelines.launch import one_line
 
 #: Runs in this process. Beam's own default, DirectRunner, first tries to download another runner.
@@ -22,6 +24,14 @@ _NEVER_MS = 10**9
 MISTAKE, INTERRUPTED = 2, 130
 
 
+def reach_files(options: PipelineOptions | None) -> None:
+    """Tells Beam's file systems the options of a job, before it looks at files.
+
+    Beam itself tells them when it builds a pipeline. Until then those of S3, HDFS and Azure refuse to work.
+    """
+    FileSystems.set_options(options or PipelineOptions([]))
+
+
 def run_job(
     build: Callable[[beam.Pipeline], object], options: PipelineOptions | None = None
 ) -> PipelineResult:
@@ -29,15 +39,18 @@ def run_job(
 
     Raises:
         ConfigError: Beam refuses its options.
+        SemidError: a worker met what a user can mend; of the kind that it raised, for files DataError.
     """
     try:
-        with _pipeline(options or PipelineOptions([])) as pipeline:
+        with told_once(), _pipeline(options or PipelineOptions([])) as pipeline:
             build(pipeline)
         return pipeline.result
-    except RuntimeError as error:
+    except Exception as error:
         # Beam hides a Ctrl-C that meets a running step.
-        if str(error).startswith("KeyboardInterrupt"):
+        if isinstance(error, RuntimeError) and str(error).startswith("KeyboardInterrupt"):
             raise KeyboardInterrupt from error
+        if fault := fault_in(f"{type(error).__name__}: {error}"):
+            raise fault from error
         raise
 
 

@@ -13,7 +13,6 @@ writes `statistics.json`, and `manifest.json` and `COMPLETED` last:
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections import Counter
@@ -31,6 +30,7 @@ from apache_beam.pvalue import PCollection
 import semid_tf as sid
 from pipelines.codes_files import CodesFiles
 from pipelines.duplicates import GroupShards, Shard, partition
+from pipelines.flags import JobParser
 from pipelines.launch import absolute
 from pipelines.publishing import publish_folder, refuse_existing, staging, write_text
 from pipelines.running import exit_status, run_job
@@ -267,8 +267,8 @@ def _told(drift: Drift) -> dict[str, Any]:
     }
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> JobParser:
+    parser = JobParser(
         prog="python -m pipelines.statistics",
         description="Describes the codes of a catalogue. Further options are Beam's own.",
         allow_abbrev=False,
@@ -281,10 +281,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; exit status as `pipelines.running.exit_status`."""
-    arguments, beam_flags = _parser().parse_known_args(argv)
+    arguments, options = _parser().parse(argv)
 
     def job() -> None:
-        options = PipelineOptions(beam_flags)
         artifact = make_statistics(arguments.codes, arguments.output, arguments.previous, options)
         found = artifact.manifest.metrics
         print(f"{found['items']:,} items, {found['semantic_ids']:,} Semantic IDs: {artifact.path}")

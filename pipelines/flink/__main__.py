@@ -8,19 +8,19 @@ default is what `make flink` fetches.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 import semid_tf as sid
 from pipelines import encode
+from pipelines.flags import JobParser
 from pipelines.flink.cluster import local_cluster
 from pipelines.flink.java import flink_home
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; exit status of `pipelines.encode`."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.flink", allow_abbrev=False, add_help=False)
+    parser = JobParser(prog="python -m pipelines.flink", allow_abbrev=False, add_help=False)
     parser.add_argument("--task_managers", type=int, default=2)
     arguments, flags = parser.parse_known_args(argv)
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.io.filesystems import FileSystems
 from small_quantizer import NearestCodewords, publish_quantizer
 
 
@@ -15,6 +16,12 @@ from small_quantizer import NearestCodewords, publish_quantizer
 def quantizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published quantizer."""
     return publish_quantizer(NearestCodewords(), tmp_path_factory.mktemp("quantizer") / "it")
+
+
+@pytest.fixture(autouse=True)
+def fresh_file_systems() -> None:
+    """As in a new process: Beam keeps the options of the last pipeline for its file systems."""
+    FileSystems.set_options(None)
 
 
 @pytest.fixture

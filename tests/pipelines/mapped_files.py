@@ -8,17 +8,23 @@ from typing import Any, ClassVar
 
 from apache_beam.io.filesystem import FileMetadata, FileSystem
 from apache_beam.io.localfilesystem import LocalFileSystem
+from apache_beam.options.pipeline_options import PipelineOptions
 
 SCHEME = "mapped"
 _PREFIX = f"{SCHEME}://"
 
 
 class MappedFiles(FileSystem):
-    """Everything under `root`; like an object store, it renames files one by one and knows no folders."""
+    """Everything under `root`; like an object store, it renames files one by one and knows no folders.
+
+    As with S3 and HDFS, nothing works without Beam's options.
+    """
 
     root: ClassVar[Path]
 
     def __init__(self, pipeline_options: Any) -> None:
+        if not isinstance(pipeline_options, PipelineOptions):
+            raise ValueError("pipeline_options is not set")
         super().__init__(pipeline_options)
         self._local = LocalFileSystem(pipeline_options)
 

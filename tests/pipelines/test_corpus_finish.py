@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import HadoopFileSystemOptions
 from mapped_files import MappedFiles
 from test_corpus_encode import Corpus, parts
 
@@ -39,7 +41,9 @@ def test_a_started_job_is_published_when_it_is_finished(
     (tmp_path / "away").rename(part)
     (part.parent / ".attempt-1").write_bytes(b"of a worker that died")
 
-    assert finish.main(output) == 0
+    FileSystems.set_options(None)
+    assert finish.main([*output, "--hdfs_host=there"]) == 0
+    assert FileSystems._pipeline_options.view_as(HadoopFileSystemOptions).hdfs_host == "there"
     assert capsys.readouterr().out.splitlines()[:-1] == told[:-1]
     assert parts(tmp_path / "there") == parts(here)
     assert {path.name for path in part.parent.iterdir()} == {path.name for path in (here / "codes").iterdir()}

@@ -19,6 +19,7 @@ from small_quantizer import embeddings, numpy_codes
 
 import semid_tf as sid
 from pipelines.encode import encode_corpus
+from pipelines.sources import RowGroup, read_row_group
 
 Rows = list[tuple[str | None, list[float] | None]]
 
@@ -174,6 +175,36 @@ def test_a_bad_number_in_csv_rejects_its_row_alone(quantizer: Path, tmp_path: Pa
         ("4", "not_finite", 4),
         ("6", "missing_embedding", 6),
     ]
+
+
+def test_line_breaks_within_csv_fields_and_blocks(
+    quantizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.formats._CSV_BLOCK", 2_000)
+    path, vectors = tmp_path / "items.csv", embeddings(200).tolist()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["title", "item_id", "embedding"])
+        writer.writerows(['two\nlines, "quoted"', f"item-{i:03}", vector] for i, vector in enumerate(vectors))
+    encode_corpus(str(path), quantizer, tmp_path / "out")
+    codes = pq.read_table(tmp_path / "out" / "codes")
+    assert codes["item_id"].to_pylist() == [f"item-{i:03}" for i in range(200)]
+    assert codes["codes"].to_pylist() == numpy_codes(np.array(vectors, np.float32)).tolist()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_tables_have_at_most_the_rows_of_a_batch(name: str, tmp_path: Path) -> None:
+    FORMATS[name](rows(), tmp_path / name)
+    tables = list(read_row_group(RowGroup(str(tmp_path / name), 0, 0)))
+    assert [len(table) for table in tables] == [4_096, 904]
+    assert np.concatenate([table["row"].to_numpy() for table in tables]).tolist() == list(range(5_000))
+
+
+def test_names_that_look_like_dates_are_names(quantizer: Path, tmp_path: Path) -> None:
+    path, names = tmp_path / "items.jsonl", ["2024-01-01", "2024-01-02"]
+    json_lines(list(zip(names, embeddings(2).tolist(), strict=True)), path)
+    encode_corpus(str(path), quantizer, tmp_path / "out")
+    assert pq.read_table(tmp_path / "out" / "codes")["item_id"].to_pylist() == names
 
 
 def test_a_bad_value_in_json_rejects_its_row_alone(quantizer: Path, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_rows_of_an_earlier_run_are_found_by_both_hashes() -> None:
 
 @pytest.mark.parametrize("key", [(5, 11), (9, 10)], ids=["another content", "another id"])
 def test_an_item_taken_for_another_fails_the_job(key: tuple[int, int]) -> None:
-    with pytest.raises(RuntimeError, match="an item has the content hash of another one; run without"):
+    with pytest.raises(sid.DataError, match="an item has the content hash of another one; run without"):
         carried([(6, 11), key], [5, 6, 7])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,11 @@ from small_quantizer import DIM, NearestCodewords, embeddings, publish_quantizer
 
 import semid_tf as sid
 from pipelines.encode import encode_corpus, main, publish_corpus
+from pipelines.report import check_rejected_rate
 from pipelines.sinks import codes_file
 
 NOBODY = 65534
+THREADS = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]
 Write = Callable[..., str]
 
 
@@ -140,9 +143,19 @@ def test_more_rejected_than_allowed(quantizer: Path, tmp_path: Path, write_items
         "mend the items, or allow more."
     )
     assert not list(output.parent.iterdir())
-    assert publish_corpus(path, quantizer, output, max_rejected_rate=0.25).manifest.metrics["rejected"] == 1
+    flags = ["--items", path, "--quantizer", str(quantizer), "--output", str(output)]
+    assert main([*flags, "--max-rejected-rate", "0.24"]) == 2
+    assert main([*flags, "--max_rejected_rate=0.25"]) == 0
+    assert sid.open_artifact(output, "codes").manifest.metrics["rejected"] == 1
     with pytest.raises(sid.ConfigError, match=r"^max_rejected_rate must be in \[0, 1\], got 1\.5\.$"):
         encode_corpus(path, quantizer, tmp_path / "more", max_rejected_rate=1.5)
+
+
+def test_a_rate_is_compared_as_it_was_given() -> None:
+    report = {"rejected": 29, "input": 100, "rejected_by_reason": {"not_finite": 29}}
+    check_rejected_rate(report, 0.29)
+    with pytest.raises(sid.DataError, match="29 of 100 items were rejected"):
+        check_rejected_rate(report, 0.28)
 
 
 def test_an_item_lost_on_the_way_fails_the_job(
@@ -215,18 +228,23 @@ class OutOfRange(NearestCodewords):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (Failing, "never mind"),
+        (Failing, r"broken cannot encode \(.*never mind.*\); make it anew\."),
         (OneLevelShort, r"encode gave int32 \[2, 2\]; int32 \[2, 3\] is needed\."),
         (OutOfRange, r"codes\[0, 0\] is 16; level 0 has codes 0 to 15\."),
     ],
 )
 def test_a_broken_model_fails_the_job_and_publishes_nothing(
-    module: type[NearestCodewords], message: str, tmp_path: Path, write_items: Write
+    module: type[NearestCodewords],
+    message: str,
+    tmp_path: Path,
+    write_items: Write,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = write_items(["a", "b"], embeddings(2).tolist())
     broken = publish_quantizer(module(), tmp_path / "broken")
-    with pytest.raises(Exception, match=message):
-        publish_corpus(path, broken, tmp_path / "out" / "codes")
+    flags = ["--items", path, "--quantizer", str(broken), "--output", str(tmp_path / "out" / "codes")]
+    assert main(flags) == 2
+    assert re.fullmatch(rf"error: [^\n]*{message}\n", capsys.readouterr().err)
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -247,16 +265,38 @@ def test_main_says_a_mistake_in_one_line(
     assert not list(tmp_path.glob("*"))
 
 
-def test_a_damaged_page_fails_the_job(quantizer: Path, tmp_path: Path, write_items: Write) -> None:
+@pytest.mark.parametrize("workers", [[], THREADS], ids=["one worker", "two workers"])
+def test_a_damaged_page_fails_the_job(
+    workers: list[str],
+    quantizer: Path,
+    tmp_path: Path,
+    write_items: Write,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Of the item ids: they are not looked at before the job.
     path = Path(write_items([f"item-{i}" for i in range(500)], embeddings(500).tolist()))
     content = bytearray(path.read_bytes())
     content[200:2_000] = bytes(1_800)
     path.write_bytes(content)
-    with pytest.raises(
-        Exception, match=r"items\.parquet: row group 0 cannot be read|is no whole Parquet file"
-    ):
-        publish_corpus(str(path), quantizer, tmp_path / "out" / "codes")
+    flags = ["--items", str(path), "--quantizer", str(quantizer), "--output", str(tmp_path / "out" / "codes")]
+    assert main([*flags, *workers]) == 2
+    *before, said = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(rf"error: {path}: row group 0 cannot be read \(.*\); write it anew\.", said)
+    assert workers or not before  # several workers print what they met
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_damaged_embeddings_are_met_before_the_job(
+    quantizer: Path, tmp_path: Path, write_items: Write
+) -> None:
+    path = Path(write_items([f"item-{i}" for i in range(500)], embeddings(500).tolist()))
+    chunk = pq.read_metadata(path).row_group(0).column(1)
+    content = bytearray(path.read_bytes())
+    content[chunk.data_page_offset : chunk.data_page_offset + 99] = bytes(99)
+    path.write_bytes(content)
+    assert refusal(str(path), quantizer, tmp_path).startswith(f"{path}: is no whole Parquet file (")
 
 
 def test_an_interrupt_publishes_nothing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mapped_files import MappedFiles
 from small_quantizer import CODES, FINGERPRINT, LEVELS, embeddings, numpy_codes
 
 import semid_tf as sid
+from pipelines.codes_files import CodesFiles
 from pipelines.encode import encode_corpus, main, publish_corpus
 from pipelines.pieces import SENTENCEPIECE_FILE, save_tokenizer
 
@@ -224,6 +226,33 @@ def test_items_and_output_on_another_file_system(
     assert capsys.readouterr().err == f"error: {first} is no complete artifact: it has no COMPLETED.\n"
 
 
+def test_tokenizers_on_another_file_system(
+    items: str, quantizer: Path, vectors: np.ndarray, tmp_path: Path
+) -> None:
+    MappedFiles.root = tmp_path
+    publish_tokenizer(sid.PrefixTokenizer(SPACE), tmp_path / "tokenizers" / "prefix")
+    encode_corpus(items, quantizer, tmp_path / "out", tokenizers=["it=mapped://tokenizers/prefix"])
+    table = pq.read_table(tmp_path / "out" / "codes").sort_by("item_id")
+    assert (
+        table["piece_ids_it"].to_pylist() == sid.PrefixTokenizer(SPACE).encode(numpy_codes(vectors)).tolist()
+    )
+
+
+def test_what_is_missing_on_another_file_system_is_named_as_it_was_given(
+    items: str, quantizer: Path, tmp_path: Path
+) -> None:
+    MappedFiles.root = tmp_path
+    for settings in (
+        {"quantizer": "mapped://none"},
+        {"quantizer": quantizer, "tokenizers": ["a=mapped://none"]},
+    ):
+        with pytest.raises(sid.ArtifactError) as caught:
+            encode_corpus(items, folder=tmp_path / "out", **settings)
+        assert str(caught.value) == "mapped://none is no complete artifact: it has no manifest.json."
+    with pytest.raises(sid.ArtifactError, match=r"^nofs://out: cannot be reached \(Unable to get filesystem"):
+        publish_corpus(items, quantizer, "nofs://out")
+
+
 def codes_of(folder: Path) -> list[pa.Table]:
     names = ["item_id", "codes", "semantic_id", "quantizer", "content"]
     return [pq.read_table(path, columns=names) for path in sorted((folder / "codes").iterdir())]
@@ -238,3 +267,30 @@ def test_a_failed_job_leaves_no_output_that_is_complete(items: str, quantizer: P
         publish_corpus("mapped://*.parquet", quantizer, "mapped://out", max_rejected_rate=0.1)
     assert not (tmp_path / "out" / "COMPLETED").exists()
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_parts_of_two_runs_are_never_mixed(items: str, quantizer: Path, tmp_path: Path) -> None:
+    MappedFiles.root = tmp_path
+    # A run of three shards died before it was completed.
+    encode_corpus(items, quantizer, "mapped://out", num_shards=3)
+    for door in ("codes", "rejected"):
+        with pytest.raises(
+            sid.ArtifactError, match=f"^mapped://out/{door} exists and is never overwritten; give"
+        ):
+            publish_corpus(items, quantizer, "mapped://out", num_shards=2)
+        shutil.rmtree(tmp_path / "out" / door)
+    publish_corpus(items, quantizer, "mapped://out", num_shards=2)
+    assert len(CodesFiles.open("mapped://out").paths) == 2
+
+
+def test_files_that_are_not_the_parts_of_one_run(items: str, quantizer: Path, tmp_path: Path) -> None:
+    output = publish_corpus(items, quantizer, tmp_path / "out", num_shards=3).path
+    names = [Path(path).name for path in CodesFiles.open(str(output)).paths]
+    assert names == [f"part-0000{i}-of-00003.parquet" for i in range(3)]
+    (output / "codes" / names[0]).rename(output / "codes" / "part-00000-of-00002.parquet")
+    with pytest.raises(
+        sid.ArtifactError, match=r"out/codes: its 3 files are not the parts of one run; encode"
+    ):
+        CodesFiles.open(str(output))
+    with pytest.raises(sid.ArtifactError, match="not the parts of one run"):
+        encode_corpus(items, quantizer, tmp_path / "next", previous=output)

@@ -17,6 +17,8 @@ import semid_tf as sid
 from pipelines.code_corpus import main, make_code_corpus
 from pipelines.encode import encode_corpus
 from pipelines.pieces import load_tokenizer
+from pipelines.ranking_examples import main as examples_main
+from pipelines.ranking_examples import make_ranking_examples
 
 SPACE = sid.CodeSpace(LEVELS, CODES)
 
@@ -116,6 +118,36 @@ def test_mistakes_are_one_line(codes: Path, tmp_path: Path, capsys: pytest.Captu
     assert "SentencePiece needs table_rows of at least 50" in said(good, "--rows", "20")
     assert main(["--codes", str(tmp_path / "none"), "--output", str(tmp_path / "out")]) == 2
     assert "none is no complete artifact" in capsys.readouterr().err
+
+
+def test_columns_of_a_wrong_type(codes: Path, tmp_path: Path) -> None:
+    event = {"user_id": ["u"], "item_id": ["item-1"], "timestamp": [1]}
+    path = tmp_path / "events.parquet"
+
+    def refused(name: str, value: object) -> str:
+        pq.write_table(pa.table(event | {name: [value]}), path)
+        with pytest.raises(sid.DataError) as caught:
+            make_ranking_examples(str(codes), str(path), tmp_path / "out")
+        return str(caught.value).removeprefix(f"{path}: column {name} is ")
+
+    assert refused("timestamp", "noon") == "string; timestamp, date, integer or float is needed."
+    assert refused("user_id", 1.5) == "double; string or integer is needed."
+    assert refused("label", "yes") == "string; boolean or a number is needed."
+    assert refused("position", 0.5) == "double; integer is needed."
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_label_is_read_only_where_it_counts(
+    codes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = {"user_id": ["u"], "item_id": ["item-1"], "timestamp": [1]}
+    path = tmp_path / "events.parquet"
+    pq.write_table(pa.table(event | {"label": [2.0]}), path)
+    flags = ["--codes", str(codes), "--interactions", str(path)]
+    assert main([*flags, "--output", str(tmp_path / "corpus")]) == 0
+    assert examples_main([*flags, "--output", str(tmp_path / "examples")]) == 2
+    assert capsys.readouterr().err == f"error: {path}, row 0: label is 2; it must be 0 or 1.\n"
+    assert not (tmp_path / "examples").exists()
 
 
 def test_rows_with_nulls_are_rejected_and_the_others_count(codes: Path, tmp_path: Path) -> None:
