@@ -3,30 +3,31 @@
     python -m pipelines.merges --codes 'codes/*.parquet' --interactions 'interactions/*.parquet' \\
         --num-levels 8 --codebook-size 2048 --num-merges 1000000 --output FOLDER [Beam options]
 
-writes `sentencepiece.model`, as `semid_tf.tokenizer_of_merges` makes it. The corpus is read once and merged
-anew in each of `--rounds` rounds; only the merges must fit into a worker's memory.
+publishes a tokenizer for `pipelines.encode --tokenizer NAME=FOLDER`: `sentencepiece.model`, as
+`semid_tf.tokenizer_of_merges` makes it, and `manifest.json` and `COMPLETED` last. The corpus is read once and
+merged anew in each of `--rounds` rounds; only the merges must fit into a worker's memory.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.pvalue import AsSingleton, PCollection
 
 import semid_tf as sid
 from pipelines.launch import absolute
+from pipelines.outputs import filling, new_output, publish_output
+from pipelines.pieces import KIND, SENTENCEPIECE_FILE
 from pipelines.running import DEFAULT_RUNNER
 from pipelines.schema import CODES, ITEM_ID
 
-MODEL_FILE = "sentencepiece.model"
 _USER_MISTAKE = 2
 
 
@@ -103,20 +104,37 @@ def _weighted(item_id: str, found: dict[str, Any]) -> Iterator[tuple[str, int]]:
     return ((text, total) for text in found["texts"] if total)
 
 
-def learn(arguments: argparse.Namespace, options: PipelineOptions) -> Path:
-    """Runs the job; the path of the model."""
+def learn(arguments: argparse.Namespace, options: PipelineOptions) -> sid.Artifact:
+    """Runs the job and publishes the tokenizer.
+
+    Raises:
+        ArtifactError: the output exists.
+        ConfigError: so many merges or rounds are impossible.
+    """
     space = sid.CodeSpace(arguments.num_levels, arguments.codebook_size)
     per_round = -(-arguments.num_merges // max(arguments.rounds, 1))
     sid.require_rounds(space, arguments.num_merges, per_round)
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as staged:
-        _run(arguments, options, space, per_round, f"{staged}/merges")
-        merges = Path(staged, "merges").read_text(encoding="utf-8").split("\n")
-        model = sid.tokenizer_of_merges([text for text in merges if text], space).model
-        staged_model = Path(staged, MODEL_FILE)
-        staged_model.write_bytes(model)
-        return staged_model.replace(folder / MODEL_FILE)
+    target = new_output(arguments.output, options)
+    with filling(target) as folder:
+        merges = FileSystems.join(folder, "merges")
+        _run(arguments, options, space, per_round, merges)
+        model = sid.tokenizer_of_merges(_take_lines(merges), space).model
+        with FileSystems.create(FileSystems.join(folder, SENTENCEPIECE_FILE)) as file:
+            file.write(model)
+        return publish_output(folder, target, _manifest(arguments, model))
+
+
+def _take_lines(path: str) -> list[str]:
+    with FileSystems.open(path) as file:
+        lines = file.read().decode().split("\n")
+    FileSystems.delete([path])
+    return [line for line in lines if line]
+
+
+def _manifest(arguments: argparse.Namespace, model: bytes) -> sid.Manifest:
+    config = {"num_merges": arguments.num_merges, "rounds": arguments.rounds}
+    inputs = sid.fingerprint(KIND, config, arguments.codes, arguments.interactions)
+    return sid.Manifest(KIND, sid.fingerprint(model), inputs, config=config)
 
 
 def _run(
@@ -146,7 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=16)
     own, rest = parser.parse_known_args(arguments)
     try:
-        print(learn(own, PipelineOptions(rest)))
+        learn(own, PipelineOptions(rest))
+        print(own.output)
     except (sid.SemidError, OSError) as error:
         print(f"merges: error: {error}", file=sys.stderr)
         return _USER_MISTAKE

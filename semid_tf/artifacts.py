@@ -36,7 +36,8 @@ _PACKAGES = ("semid-tf", "tensorflow", "tf-keras", "sentencepiece", "apache-beam
 
 
 def fingerprint(*parts: Any) -> str:
-    """Sixteen hexadecimal digits that stand for the parts: arrays, bytes, paths or JSON values.
+    """Sixteen hexadecimal digits that stand for the parts: arrays, bytes, paths, functions that open a binary
+    file, or JSON values.
 
     >>> fingerprint({"b": 1, "a": 2}) == fingerprint({"a": 2, "b": 1})
     True
@@ -58,8 +59,8 @@ def _chunks(part: Any) -> Iterator[bytes]:
         yield np.ascontiguousarray(part).tobytes()
     elif isinstance(part, bytes):
         yield part
-    elif isinstance(part, Path):
-        with part.open("rb") as file:
+    elif isinstance(part, Path) or callable(part):
+        with part.open("rb") if isinstance(part, Path) else part() as file:
             while chunk := file.read(1 << 20):
                 yield chunk
     else:

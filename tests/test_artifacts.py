@@ -227,6 +227,7 @@ def test_fingerprints_of_arrays_know_type_shape_and_content() -> None:
 def test_fingerprints_of_files_are_those_of_their_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 3_000_000)
     assert sid.fingerprint(tmp_path / "a") == sid.fingerprint(b"x" * 3_000_000)
+    assert sid.fingerprint(lambda: (tmp_path / "a").open("rb")) == sid.fingerprint(tmp_path / "a")
     assert sid.fingerprint(tmp_path / "a") != sid.fingerprint(b"x" * 3_000_001)
 
 
