@@ -13,6 +13,7 @@ from semid_tf.errors import DataError
 
 LABELS, WEIGHTS = "labels", "weights"
 _SUFFIX = "tfrecord"
+_NO_CANDIDATES = "a record has no candidates; give shards of write_examples."
 
 
 def write_examples(examples: Examples, folder: str | Path, num_shards: int = 1) -> list[Path]:
@@ -65,6 +66,7 @@ def example_batches(
 
     Raises:
         DataError: there is no such file.
+        tf.errors.InvalidArgumentError: a record has no candidates; this ends the pass over the batches.
     """
     paths = [str(path) for path in matching_files(str(pattern), "TFRecord", f"*.{_SUFFIX}*")]
     files = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths), seed)
@@ -80,6 +82,8 @@ def example_batches(
 def _parsed(lines: tf.Tensor, history_length: int) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
     kinds = {HISTORY: tf.int64, CANDIDATES: tf.int64, LABELS: tf.float32, WEIGHTS: tf.float32}
     parsed = tf.io.parse_example(lines, {name: tf.io.RaggedFeature(kind) for name, kind in kinds.items()})
+    # What is no feature of a record is parsed as an empty one: other shards would be trained on in vain.
+    tf.debugging.assert_positive(parsed[CANDIDATES].row_lengths(), _NO_CANDIDATES)
     latest = parsed[HISTORY][:, -history_length:]
     # Each reversed, padded behind, and turned round: latest last, padding on the left.
     backwards = tf.reverse_sequence(latest.to_tensor(), latest.row_lengths(), seq_axis=1)

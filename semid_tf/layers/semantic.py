@@ -33,7 +33,13 @@ class SemanticEmbedding(tf_keras.layers.Layer):
         self.pieces = PieceEmbedding(tokenizer.num_rows, dim, seed, name="pieces")
         self.pieces.build((None, tokenizer.num_pieces))
 
-    def call(self, codes: tf.Tensor) -> tf.Tensor:
+    @property
+    def padding(self) -> list[int]:
+        """The codes that stand where there is no item."""
+        return [-1] * self.tokenizer.code_space.num_levels
+
+    def call(self, codes: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        # Keras hands `training` on to the pieces, because it stands among the arguments here.
         return self.pieces(self.lookup(codes))
 
     def compute_mask(self, codes: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 import semid_tf as sid
@@ -73,6 +74,16 @@ def test_a_ranker_learns_from_shards(tmp_path: Path) -> None:
     ranker.compile(tf_keras.optimizers.Adam(3e-2))
     losses = ranker.fit(sid.example_batches(tmp_path, 3, 3, seed=0), epochs=30, verbose=0).history["loss"]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+
+
+def test_records_without_candidates_are_refused(tmp_path: Path) -> None:
+    sid.write_examples(EXAMPLES.take(np.arange(4)), tmp_path)
+    features = {"codes": tf.train.Feature(int64_list=tf.train.Int64List(value=[1, 2]))}
+    other = tf.train.Example(features=tf.train.Features(feature=features))
+    with tf.io.TFRecordWriter(str(tmp_path / "other.tfrecord")) as writer:
+        writer.write(other.SerializeToString())
+    with pytest.raises(tf.errors.InvalidArgumentError, match="no candidates; give shards of write_examples"):
+        rows_of(tmp_path, 5)
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:
