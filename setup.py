@@ -58,6 +58,10 @@ setup(
             # What Beam's Dataflow runner needs to build a job.
             "google-cloud-dataflow-client>=0.13,<0.14",
             "google-cloud-storage>=2.18.2,<4",
+            # Beam's connector to BigQuery, which the tests give a client that only remembers.
+            "google-apitools>=0.5.31,<0.5.32",
+            "google-cloud-bigquery>=3.25,<4",
+            "regex>=2020.6.8",
             "cryptography>=42",
             "hypothesis>=6.100",
             "pyyaml>=6",

@@ -6,7 +6,8 @@
         doors["codes"] | WriteCodesToBigQuery("project:dataset.codes")
         doors["rejected"] | WriteRejectedToBigQuery("project:dataset.rejected")
 
-A row of a table has no number: `row` counts within the batch that it was read in.
+A row of a table has no number: `row` is 0 for all. Of several rows with one item_id, the content decides
+which is encoded, so that it is the same one on every run. For streams: `AppendCodesToBigQuery`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 from apache_beam.io.gcp import bigquery
 from apache_beam.pvalue import PBegin, PCollection
 
 from pipelines.duplicates import Shard
 from pipelines.pieces import Tokenizers
-from pipelines.schema import EMBEDDING, ITEM_ID, REJECTED_FILE, codes_schema
+from pipelines.schema import EMBEDDING, ITEM_ID, REJECTED_FILE, ROW, codes_schema
 from pipelines.sinks import codes_file, rejected_file
 from pipelines.sources import BATCH_ROWS, with_origin
 
@@ -55,7 +57,9 @@ class ReadItemsFromBigQuery(beam.PTransform):
 
 
 def items_of_rows(rows: Sequence[dict[str, Any]], table: str) -> pa.Table:
-    """Rows of BigQuery as a table of items; an empty array, which is BigQuery's null, is null.
+    """Rows of BigQuery, or messages with the same fields, as a table of items; `row` is 0.
+
+    An empty array, which is BigQuery's null, is null.
 
     >>> items_of_rows([{"item_id": 7, "embedding": [0.5, 1.0]}, {"item_id": None, "embedding": []}], "p:d.t")[
     ...     "embedding"
@@ -65,7 +69,8 @@ def items_of_rows(rows: Sequence[dict[str, Any]], table: str) -> pa.Table:
     item_ids = [None if row[ITEM_ID] is None else str(row[ITEM_ID]) for row in rows]
     embeddings = [row[EMBEDDING] or None for row in rows]
     columns = {ITEM_ID: pa.array(item_ids, pa.string()), EMBEDDING: pa.array(embeddings, _VECTORS)}
-    return with_origin(pa.record_batch(columns), table, 0)
+    items = with_origin(pa.record_batch(columns), table, 0)
+    return items.set_column(items.schema.get_field_index(ROW), ROW, pa.array(np.zeros(len(items), np.int64)))
 
 
 class _WriteRows(beam.PTransform):
@@ -101,6 +106,25 @@ class WriteCodesToBigQuery(beam.PTransform):
 
     def expand(self, codes: PCollection[Shard]) -> Any:
         return codes | "Rows" >> beam.FlatMap(_codes_rows, self._tokenizers) | self._write
+
+
+class AppendCodesToBigQuery(beam.PTransform):
+    """Tables of `schema.codes_schema`, such as `EncodeStream` gives -> rows behind those that are there.
+
+    Args:
+        table: `project:dataset.table`; it is made if it is missing.
+        tokenizers: those of the tables.
+        settings: further ones of Beam's `WriteToBigQuery`.
+    """
+
+    def __init__(self, table: str, tokenizers: Tokenizers | None = None, **settings: Any) -> None:
+        super().__init__()
+        schema = codes_schema(tokenizers.columns if tokenizers else ())
+        append = {"write_disposition": bigquery.BigQueryDisposition.WRITE_APPEND}
+        self._write = _WriteRows(table, schema, append | settings)
+
+    def expand(self, codes: PCollection[pa.Table]) -> Any:
+        return codes | "Rows" >> beam.FlatMap(_rows) | self._write
 
 
 class WriteRejectedToBigQuery(beam.PTransform):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,13 @@ from pipelines.duplicates import GroupShards, Shard, partition
 from pipelines.flags import JobParser
 from pipelines.interactions import ReadInteractions, check_interactions
 from pipelines.launch import absolute
+from pipelines.outputs import filling, make_folder, new_output, publish_output, put_folder
 from pipelines.pieces import KIND as TOKENIZER
 from pipelines.pieces import save_tokenizer
-from pipelines.publishing import publish_folder, refuse_existing, staging, write_text
+from pipelines.publishing import write_text
 from pipelines.running import exit_status, run_job
 from pipelines.schema import ITEM_ID, SEMANTIC_ID
-from pipelines.sinks import WritePart, part_path
+from pipelines.sinks import WritePart, part_path, remove_attempts
 
 KIND = "code_corpus"
 COUNT = "count"
@@ -139,7 +141,7 @@ def make_code_corpus(
 
     Args:
         codes: published output of `pipelines.encode`.
-        output: local folder to make.
+        output: folder to make, on any Beam file system.
         interactions: path or pattern of Parquet files; None: each item counts once.
         num_rows: rows asked for of the tokenizer; None: no tokenizer.
         model_type: of the tokenizer, `bpe` or `unigram`.
@@ -150,33 +152,34 @@ def make_code_corpus(
         ConfigError: Beam or SentencePiece refuses its settings.
         DataError: the interactions cannot be read, or none meets an item with codes.
     """
-    codes, target = absolute(codes), Path(output).absolute()
-    refuse_existing(str(target))
+    codes, target = absolute(codes), new_output(output, options)
     found = CodesFiles.open(codes)
     if interactions:
         interactions = absolute(interactions)
         check_interactions(interactions, optional=())
-    with staging(target.parent) as folder:
-        report = _count(found, interactions, folder / "corpus", options)
-        texts, counts = read_corpus(str(folder / "corpus"), len(found.paths))
+    with filling(target) as folder:
+        corpus = make_folder(folder, "corpus")
+        report = _count(found, interactions, corpus, options)
+        remove_attempts(folder)
+        texts, counts = read_corpus(corpus, len(found.paths))
         if not len(texts):
             raise sid.DataError(f"{interactions}: none meets an item of {codes}; at least one must.")
         report |= {"semantic_ids": len(texts), "counted": int(counts.sum())}
         if num_rows:
-            report["tokenizer"] = _train(folder / "tokenizer", texts, counts, found, num_rows, model_type)
+            place = FileSystems.join(folder, "tokenizer")
+            report["tokenizer"] = _train(place, texts, counts, found, num_rows, model_type)
         write_text(folder, "report.json", json.dumps(report, indent=2) + "\n")
         fingerprint = sid.fingerprint("\n".join(texts), counts)
         inputs = sid.fingerprint(KIND, found.fingerprint, fingerprint)
         manifest = sid.Manifest(KIND, fingerprint, inputs, _parents(found), metrics=report)
-        return publish_folder(folder, target, manifest)
+        return publish_output(folder, target, manifest)
 
 
 def _count(
-    codes: CodesFiles, interactions: str | None, folder: Path, options: PipelineOptions | None
+    codes: CodesFiles, interactions: str | None, folder: str, options: PipelineOptions | None
 ) -> dict[str, Any]:
-    folder.mkdir()
     source = ReadInteractions(interactions, optional=()) if interactions else OneEach(codes)
-    write = beam.ParDo(WritePart(str(folder), len(codes.paths), "tsv"))
+    write = beam.ParDo(WritePart(folder, len(codes.paths), "tsv"))
 
     def build(pipeline: beam.Pipeline) -> None:
         pipeline | "Read" >> source | "Count" >> CountCodes(codes) | "Write" >> write
@@ -201,18 +204,18 @@ def read_corpus(folder: str, num_parts: int) -> tuple[list[str], np.ndarray]:
 
 
 def _train(
-    folder: Path, texts: list[str], counts: np.ndarray, codes: CodesFiles, num_rows: int, model_type: str
+    folder: str, texts: list[str], counts: np.ndarray, codes: CodesFiles, num_rows: int, model_type: str
 ) -> dict[str, Any]:
     rows = sid.parse_semantic_ids(texts, codes.space)
     tokenizer = sid.train_sentencepiece(rows, counts, codes.space, num_rows, model_type)
     figures = sid.vocabulary_report(tokenizer, num_rows, rows, counts)._asdict()
     fingerprint = sid.fingerprint(tokenizer.model)
     config = {"num_rows": num_rows, "model_type": model_type}
-    with sid.staging(folder.parent) as staged:
+    inputs = sid.fingerprint(TOKENIZER, config, codes.fingerprint)
+    manifest = sid.Manifest(TOKENIZER, fingerprint, inputs, _parents(codes), config, figures)
+    with tempfile.TemporaryDirectory() as place, sid.staging(place) as staged:
         save_tokenizer(tokenizer, staged)
-        inputs = sid.fingerprint(TOKENIZER, config, codes.fingerprint)
-        manifest = sid.Manifest(TOKENIZER, fingerprint, inputs, _parents(codes), config, figures)
-        sid.publish(staged, folder, manifest)
+        put_folder(sid.publish(staged, Path(place) / "tokenizer", manifest).path, folder)
     return figures
 
 
@@ -249,7 +252,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         figures = artifact.manifest.metrics
         found = f"{figures['semantic_ids']:,} Semantic IDs, counted {figures['counted']:,} times"
-        print(f"{found}: {artifact.path}")
+        print(f"{found}: {arguments.output}")
 
     return exit_status(job)
 

@@ -14,7 +14,7 @@ from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
 from pipelines.arrow_coder import ZSTD, from_bytes, to_bytes
 from pipelines.counting import count_items, count_rejected
 from pipelines.hashing import hash_texts
-from pipelines.schema import ITEM_ID, ROW, SOURCE, one_array
+from pipelines.schema import CONTENT, ITEM_ID, ROW, SOURCE, one_array
 from pipelines.validation import DUPLICATE_ITEM_ID, reject
 
 #: Number of a shard, and rows of it; as they travel.
@@ -69,11 +69,14 @@ class Deduplicated(NamedTuple):
 
 
 def keep_first(table: pa.Table) -> Deduplicated:
-    """Keeps of each item_id the row that is first by file and row, whatever the order of arrival."""
+    """Keeps of each item_id the row that is first by file and row, whatever the order of arrival.
+
+    Rows of a source that does not number them are taken by content: those of one content have the same codes.
+    """
     ordered = _sorted(table, [ITEM_ID])
     if _first(ordered).all():
         return Deduplicated(ordered, ordered.slice(0, 0))
-    ordered = _sorted(table, [ITEM_ID, SOURCE, ROW])
+    ordered = _sorted(table, [ITEM_ID, SOURCE, ROW, CONTENT])
     first = _first(ordered)
     return Deduplicated(ordered.filter(pa.array(first)), ordered.filter(pa.array(~first)))
 

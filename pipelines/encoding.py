@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -69,6 +70,13 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
         self._fingerprint = fingerprint
         self._space = space
         self._encoded_at = encoded_at
+        self._embedding_dim: int | None = None
+
+    def for_embeddings(self, embedding_dim: int) -> QuantizerHandler:
+        """The same for embeddings of this length: a model that takes others is refused when it is loaded."""
+        other = copy.copy(self)
+        other._embedding_dim = embedding_dim
+        return other
 
     @property
     def fingerprint(self) -> str:
@@ -81,8 +89,23 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
         return encoded_schema(self._space.num_levels, self._space.largest)
 
     def load_model(self) -> LoadedQuantizer:
+        """The quantizer.
+
+        Raises:
+            ProvenanceError: it takes embeddings of another length than `for_embeddings` says.
+        """
         module = _LOADED.get((self._folder, self._fingerprint)) or tf.saved_model.load(near(self._folder))
+        self._require_embedding_dim(module)
         return LoadedQuantizer(module, self._fingerprint)
+
+    def _require_embedding_dim(self, module: Any) -> None:
+        _, inputs = module.signatures["encode"].structured_input_signature
+        found = inputs["embedding"].shape[1]
+        if self._embedding_dim not in (None, found):
+            raise sid.ProvenanceError(
+                f"{self._folder} takes embeddings of {found} values, but this job has {self._embedding_dim}; "
+                "publish a quantizer for these."
+            )
 
     def update_model_path(self, model_path: str | None = None) -> None:
         """Takes the manifest of a published quantizer, of the same code space, for the next load.

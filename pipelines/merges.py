@@ -15,11 +15,11 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsSingleton, PCollection
 
@@ -31,8 +31,8 @@ from pipelines.duplicates import Shard
 from pipelines.flags import JobParser
 from pipelines.interactions import ReadInteractions, check_interactions
 from pipelines.launch import absolute
+from pipelines.outputs import filling, new_output, publish_output
 from pipelines.pieces import KIND, SENTENCEPIECE_FILE
-from pipelines.publishing import publish_folder, refuse_existing, staging
 from pipelines.running import exit_status, run_job
 from pipelines.schema import SEMANTIC_ID
 
@@ -98,33 +98,35 @@ def learn(arguments: argparse.Namespace, options: PipelineOptions) -> sid.Artifa
         ConfigError: so many merges or rounds are impossible, or Beam refuses its options.
         DataError: the interactions cannot be read, or none meets an item with codes.
     """
-    target = Path(arguments.output).absolute()
-    refuse_existing(str(target))
+    target = new_output(arguments.output, options)
     codes = CodesFiles.open(absolute(arguments.codes))
     per_round = -(-arguments.num_merges // max(arguments.rounds, 1))
     sid.require_rounds(codes.space, arguments.num_merges, per_round)
     interactions = absolute(arguments.interactions)
     check_interactions(interactions, optional=())
-    with staging(target.parent) as folder:
+    with filling(target) as folder:
         report = _run(codes, interactions, LearnMerges(arguments.num_merges, per_round), folder, options)
-        tokenizer = sid.tokenizer_of_merges(list(_take_json(folder / MERGES)), codes.space)
-        figures = _figures(arguments.num_merges, tokenizer, sorted(_take_json(folder / KINDS)))
-        (folder / SENTENCEPIECE_FILE).write_bytes(tokenizer.model)
-        return publish_folder(folder, target, _manifest(arguments, codes, tokenizer, report | figures))
+        tokenizer = sid.tokenizer_of_merges(list(_take_json(folder, MERGES)), codes.space)
+        figures = _figures(arguments.num_merges, tokenizer, sorted(_take_json(folder, KINDS)))
+        with FileSystems.create(FileSystems.join(folder, SENTENCEPIECE_FILE)) as file:
+            file.write(tokenizer.model)
+        return publish_output(folder, target, _manifest(arguments, codes, tokenizer, report | figures))
 
 
 def _run(
     codes: CodesFiles,
     interactions: str,
     learn_merges: LearnMerges,
-    folder: Path,
+    folder: str,
     options: PipelineOptions,
 ) -> dict[str, int]:
     def build(pipeline: beam.Pipeline) -> None:
-        counted = pipeline | "Read" >> ReadInteractions(interactions, optional=()) | "Count" >> CountCodes(codes)
+        counted = (
+            pipeline | "Read" >> ReadInteractions(interactions, optional=()) | "Count" >> CountCodes(codes)
+        )
         learned = counted | "Texts" >> beam.FlatMap(_texts, codes.space) | learn_merges
-        learned[MERGES] | "WriteMerges" >> _write_json(folder / MERGES)
-        learned[KINDS] | "WriteKinds" >> _write_json(folder / KINDS)
+        learned[MERGES] | "WriteMerges" >> _write_json(folder, MERGES)
+        learned[KINDS] | "WriteKinds" >> _write_json(folder, KINDS)
 
     result = run_job(build, options)
     return {name: read_counter(result, name) for name in ("input", "rejected", "unknown")}
@@ -136,14 +138,16 @@ def _texts(element: Shard, code_space: sid.CodeSpace) -> Iterator[tuple[str, int
     return zip(sid.code_texts(codes, code_space).tolist(), id_counts[COUNT].to_pylist(), strict=True)
 
 
-def _write_json(path: Path) -> beam.PTransform:
+def _write_json(folder: str, name: str) -> beam.PTransform:
     """Writes the one element that there is."""
-    return beam.Map(json.dumps) | beam.io.WriteToText(str(path), shard_name_template="")
+    return beam.Map(json.dumps) | beam.io.WriteToText(FileSystems.join(folder, name), shard_name_template="")
 
 
-def _take_json(path: Path) -> Any:
-    found = json.loads(path.read_text(encoding="utf-8"))
-    path.unlink()
+def _take_json(folder: str, name: str) -> Any:
+    path = FileSystems.join(folder, name)
+    with FileSystems.open(path) as file:
+        found = json.load(file)
+    FileSystems.delete([path])
     return found
 
 
@@ -186,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         artifact = learn(own, options)
         figures = artifact.manifest.metrics
         mean = figures["mean_pieces_per_interaction"]
-        print(f"{figures['rows']:,} rows, {mean:.2f} pieces an interaction: {artifact.path}")
+        print(f"{figures['rows']:,} rows, {mean:.2f} pieces an interaction: {own.output}")
 
     return exit_status(job)
 

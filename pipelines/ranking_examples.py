@@ -9,7 +9,8 @@ writes
     report.json, manifest.json, COMPLETED
 
 Each interaction with an item that has codes is one example. A history holds positive events strictly before
-it (an earlier timestamp, or the same and an earlier position), never later ones.
+it (an earlier timestamp, or the same and an earlier position), never later ones. No negatives are drawn:
+without a column `label` every example is positive, and nothing can be learned from them alone.
 """
 
 from __future__ import annotations
@@ -42,10 +43,11 @@ from pipelines.interactions import (
     check_interactions,
 )
 from pipelines.launch import absolute
-from pipelines.publishing import publish_folder, refuse_existing, staging, write_text
+from pipelines.outputs import files_of, filling, fingerprint_of, make_folder, new_output, publish_output
+from pipelines.publishing import write_text
 from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, ROW, SOURCE, matrix, one_array, vectors
-from pipelines.sinks import WritePart
+from pipelines.sinks import WritePart, remove_attempts
 
 KIND = "ranking_examples"
 HISTORY_ITEM_IDS, HISTORY_CODES = "history_item_ids", "history_codes"
@@ -162,7 +164,7 @@ def make_ranking_examples(
     Args:
         codes: published output of `pipelines.encode`.
         interactions: path or pattern of Parquet files, see `semid_tf.read_interactions`.
-        output: local folder to make.
+        output: folder to make, on any Beam file system.
         history_length: most events of a history, at least 1.
         num_shards: files; one for each `SHARD_EVENTS` interactions unless given.
         options: for Beam.
@@ -175,30 +177,30 @@ def make_ranking_examples(
     for name, number in (("history_length", history_length), ("num_shards", num_shards)):
         if number is not None and number < 1:
             raise sid.ConfigError(f"{name} must be at least 1, got {number}.")
-    interactions, target = absolute(interactions), Path(output).absolute()
-    refuse_existing(str(target))
+    interactions, target = absolute(interactions), new_output(output, options)
     found = CodesFiles.open(absolute(codes))
     num_shards = num_shards or max(1, math.ceil(check_interactions(interactions) / SHARD_EVENTS))
-    with staging(target.parent) as folder:
-        (folder / "examples").mkdir()
+    with filling(target) as folder:
+        examples = make_folder(folder, "examples")
         make = MakeExamples(found, history_length, num_shards)
-        report = _run(interactions, make, folder / "examples", num_shards, options)
+        report = _run(interactions, make, examples, num_shards, options)
+        remove_attempts(folder)
         write_text(folder, "report.json", json.dumps(report, indent=2) + "\n")
         config = {"history_length": history_length, "num_levels": found.space.num_levels}
         parents = {"codes": found.fingerprint, **dict(found.parents)}
-        paths = sorted((folder / "examples").iterdir())
         inputs = sid.fingerprint(KIND, config, parents, interactions)
-        manifest = sid.Manifest(KIND, sid.fingerprint(*paths), inputs, parents, config, report)
-        return publish_folder(folder, target, manifest)
+        fingerprint = fingerprint_of(files_of(examples))
+        manifest = sid.Manifest(KIND, fingerprint, inputs, parents, config, report)
+        return publish_output(folder, target, manifest)
 
 
 def _run(
-    interactions: str, make: MakeExamples, folder: Path, num_shards: int, options: PipelineOptions | None
+    interactions: str, make: MakeExamples, folder: str, num_shards: int, options: PipelineOptions | None
 ) -> dict[str, int]:
     def build(pipeline: beam.Pipeline) -> None:
         examples = pipeline | "Read" >> ReadInteractions(interactions) | "MakeExamples" >> make
         examples | "Count" >> beam.MapTuple(lambda _, table: count_items("examples", len(table)))
-        examples | "Write" >> beam.ParDo(WritePart(str(folder), num_shards, "tfrecord"))
+        examples | "Write" >> beam.ParDo(WritePart(folder, num_shards, "tfrecord"))
 
     result = run_job(build, options)
     report = {name: read_counter(result, name) for name in ("input", "rejected", "unknown", "examples")}
@@ -239,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             options,
         )
         print(", ".join(f"{count:,} {name}" for name, count in artifact.manifest.metrics.items()))
-        print(f"{artifact.path}: examples, report.json")
+        print(f"{arguments.output}: examples, report.json")
 
     return exit_status(job)
 

@@ -70,10 +70,17 @@ def rejected_file(rejected: pa.Table) -> pa.Table:
     return rejected.cast(REJECTED_FILE).sort_by([(SOURCE, "ascending"), (ROW, "ascending")])
 
 
+def write_whole(table: pa.Table, path: str, kind: str) -> None:
+    """Writes a file, one of `WRITERS`, beside its place and renames it: a repeated attempt does no harm."""
+    folder, _ = FileSystems.split(path)
+    attempt = FileSystems.join(folder, f"{_ATTEMPT}{uuid.uuid4().hex}")
+    with FileSystems.create(attempt, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        WRITERS[kind](table, file)
+    FileSystems.rename([attempt], [path])
+
+
 class WritePart(beam.DoFn):
     """Writes each (part, table) to its file.
-
-    A part is written beside its place and renamed, so that a repeated attempt does no harm.
 
     Args:
         folder: that the parts go into; it exists.
@@ -88,10 +95,7 @@ class WritePart(beam.DoFn):
     def process(self, element: tuple[int, pa.Table]) -> None:
         """Writes one part."""
         part, table = element
-        attempt = FileSystems.join(self._folder, f"{_ATTEMPT}{uuid.uuid4().hex}")
-        with FileSystems.create(attempt, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-            WRITERS[self._kind](table, file)
-        FileSystems.rename([attempt], [part_path(self._folder, part, self._num_parts, self._kind)])
+        write_whole(table, part_path(self._folder, part, self._num_parts, self._kind), self._kind)
 
 
 def remove_attempts(output: str) -> None:

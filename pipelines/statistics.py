@@ -24,6 +24,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 
@@ -32,7 +33,8 @@ from pipelines.codes_files import CodesFiles
 from pipelines.duplicates import GroupShards, Shard, partition
 from pipelines.flags import JobParser
 from pipelines.launch import absolute
-from pipelines.publishing import publish_folder, refuse_existing, staging, write_text
+from pipelines.outputs import filling, new_output, publish_output
+from pipelines.publishing import write_text
 from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, SEMANTIC_ID, one_array
 
@@ -194,7 +196,7 @@ def make_statistics(
 
     Args:
         codes: published output of `pipelines.encode`.
-        output: local folder to make.
+        output: folder to make, on any Beam file system.
         previous: an earlier output, to tell the drift.
         options: for Beam.
 
@@ -203,39 +205,45 @@ def make_statistics(
         ProvenanceError: the earlier output has another code space.
         ConfigError: Beam refuses its options.
     """
-    target = Path(output).absolute()
-    refuse_existing(str(target))
+    target = new_output(output, options)
     found = CodesFiles.open(absolute(codes))
     earlier = CodesFiles.open(absolute(previous)) if previous else None
     if earlier and earlier.space != found.space:
         raise sid.ProvenanceError(f"{previous} has codes in {earlier.space}, but {codes} in {found.space}.")
-    with staging(target.parent) as folder:
-        made = {path.stem: path for path in _run(found, earlier, folder, options)}
-        statistics = _statistics(found, {name: json.loads(path.read_text()) for name, path in made.items()})
-        for path in made.values():
-            path.unlink()
+    with filling(target) as folder:
+        statistics = _statistics(found, _run(found, earlier, folder, options))
         write_text(folder, "statistics.json", json.dumps(statistics, indent=2) + "\n")
         parents = {"codes": found.fingerprint, **dict(found.parents)}
         fingerprint = sid.fingerprint(statistics)
         inputs = sid.fingerprint(KIND, parents, earlier.fingerprint if earlier else None)
         manifest = sid.Manifest(KIND, fingerprint, inputs, parents, metrics=statistics)
-        return publish_folder(folder, target, manifest)
+        return publish_output(folder, target, manifest)
 
 
 def _run(
-    codes: CodesFiles, previous: CodesFiles | None, folder: Path, options: PipelineOptions | None
-) -> list[Path]:
+    codes: CodesFiles, previous: CodesFiles | None, folder: str, options: PipelineOptions | None
+) -> dict[str, Any]:
+    paths: dict[str, str] = {}
+
     def build(pipeline: beam.Pipeline) -> None:
         shards = pipeline | beam.Create(range(len(codes.paths))) | "Spread" >> beam.Reshuffle()
         for name, value in (shards | Describe(codes, previous)).items():
-            value | f"Write_{name}" >> beam.Map(_write, str(folder), f"{name}.json")
+            paths[name] = FileSystems.join(folder, f"{name}.json")
+            value | f"Write_{name}" >> beam.Map(_write, folder, f"{name}.json")
 
     run_job(build, options)
-    return list(folder.glob("*.json"))
+    return {name: _take(path) for name, path in paths.items()}
 
 
 def _write(value: Any, folder: str, name: str) -> None:
     write_text(folder, name, json.dumps(value, default=lambda it: it.tolist()))
+
+
+def _take(path: str) -> Any:
+    with FileSystems.open(path) as file:
+        value = json.loads(file.read())
+    FileSystems.delete([path])
+    return value
 
 
 def _statistics(codes: CodesFiles, made: dict[str, Any]) -> dict[str, Any]:
@@ -286,7 +294,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def job() -> None:
         artifact = make_statistics(arguments.codes, arguments.output, arguments.previous, options)
         found = artifact.manifest.metrics
-        print(f"{found['items']:,} items, {found['semantic_ids']:,} Semantic IDs: {artifact.path}")
+        print(f"{found['items']:,} items, {found['semantic_ids']:,} Semantic IDs: {arguments.output}")
 
     return exit_status(job)
 

@@ -88,7 +88,7 @@ class EncodeStream(beam.PTransform):
         model_updates: Any = None,  # a PCollection of ModelMetadata
     ) -> None:
         super().__init__()
-        self._handler = handler
+        self._handler = handler.for_embeddings(embedding_dim)
         self._embedding_dim = embedding_dim
         self._tokenizers = tokenizers
         self._model_updates = model_updates
@@ -164,7 +164,7 @@ class WriteDoors(beam.PTransform):
             codes | f"WriteCodes_{kind}" >> self._write(f"{ENCODED}_{kind}", kind)
         (
             doors[REJECTED_DOOR]
-            | "SpreadRejected" >> beam.FlatMap(_by_row, self._num_shards).with_output_types(Shard)
+            | "SpreadRejected" >> beam.FlatMap(by_row, self._num_shards).with_output_types(Shard)
             | "GroupRejected" >> GroupParts()
             | "RejectedFile" >> beam.MapTuple(_rejected_file)
             | "WriteRejected" >> self._write(REJECTED_DOOR)
@@ -174,7 +174,8 @@ class WriteDoors(beam.PTransform):
         return beam.ParDo(WritePart(FileSystems.join(self._folder, door), self._num_shards, kind))
 
 
-def _by_row(rejected: pa.Table, num_shards: int) -> Iterator[Shard]:
+def by_row(rejected: pa.Table, num_shards: int) -> Iterator[Shard]:
+    """Rejected rows by shard: they may have no item_id."""
     return divide(rejected, rejected.column(ROW).to_numpy() % num_shards, num_shards)
 
 

@@ -17,10 +17,13 @@ import json
 import os
 import re
 import shutil
+import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,12 +34,14 @@ from semid_tf.errors import ArtifactError, ProvenanceError
 
 MANIFEST = "manifest.json"
 FINGERPRINT_LENGTH = 16
-_STAGING = re.compile(r"\.staging-(\d+)-")
+_STAGING = re.compile(r"\.staging-(\d+)-(?:([0-9a-f]{8})-)?")
+_FORGOTTEN_S = 30 * 24 * 3600
 _PACKAGES = ("semid-tf", "tensorflow", "tf-keras", "sentencepiece", "apache-beam", "numpy")
 
 
 def fingerprint(*parts: Any) -> str:
-    """Sixteen hexadecimal digits that stand for the parts: arrays, bytes, paths or JSON values.
+    """Sixteen hexadecimal digits that stand for the parts: arrays, bytes, paths, functions that open a binary
+    file, or JSON values.
 
     >>> fingerprint({"b": 1, "a": 2}) == fingerprint({"a": 2, "b": 1})
     True
@@ -58,8 +63,8 @@ def _chunks(part: Any) -> Iterator[bytes]:
         yield np.ascontiguousarray(part).tobytes()
     elif isinstance(part, bytes):
         yield part
-    elif isinstance(part, Path):
-        with part.open("rb") as file:
+    elif isinstance(part, Path) or callable(part):
+        with part.open("rb") if isinstance(part, Path) else part() as file:
             while chunk := file.read(1 << 20):
                 yield chunk
     else:
@@ -168,11 +173,15 @@ def open_artifact(folder: str | Path, kind: str) -> Artifact:
 
 @contextmanager
 def staging(parent: str | Path) -> Iterator[Path]:
-    """A fresh folder inside `parent` that is removed at the end, unless `publish` moved it away."""
+    """A fresh folder inside `parent` that is removed at the end, unless `publish` moved it away.
+
+    Such folders of this machine's processes that no longer run are removed as well; those of another machine
+    or container, whose processes cannot be seen from here, when they are 30 days old.
+    """
     parent = Path(parent)
     parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(parent)
-    folder = Path(tempfile.mkdtemp(prefix=f".staging-{os.getpid()}-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=f".staging-{os.getpid()}-{_place()}-", dir=parent))
     folder.chmod(0o755)
     try:
         yield folder
@@ -183,8 +192,25 @@ def staging(parent: str | Path) -> Iterator[Path]:
 def _remove_abandoned(parent: Path) -> None:
     for folder in parent.glob(".staging-*"):
         match = _STAGING.match(folder.name)
-        if match and not _is_running(int(match[1])):
+        if match and _is_abandoned(folder, int(match[1]), match[2]):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path, pid: int, place: str | None) -> bool:
+    if place == _place():
+        return not _is_running(pid)
+    with suppress(FileNotFoundError):  # it may be gone by now
+        return time.time() - folder.stat().st_mtime > _FORGOTTEN_S
+    return False
+
+
+@cache
+def _place() -> str:
+    """Where a process id means what it means here: a machine since it was started, or a container on it."""
+    known = [socket.gethostname()]
+    with suppress(OSError):  # only Linux has these
+        known += [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]
+    return fingerprint(*known)[:8]
 
 
 def _is_running(pid: int) -> bool:

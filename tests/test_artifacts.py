@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
@@ -171,13 +172,52 @@ def test_a_folder_killed_just_before_its_rename_is_not_found(store: sid.Artifact
 
 
 def test_a_folder_of_a_living_process_stays(tmp_path: Path) -> None:
-    other = tmp_path / f".staging-{os.getppid()}-xyz"
-    other.mkdir()
-    named_alike = tmp_path / ".staging-area"
-    named_alike.mkdir()
+    with sid.staging(tmp_path) as mine:
+        pids = (os.getppid(), 2**22 + 1)
+        others = [tmp_path / mine.name.replace(str(os.getpid()), str(pid), 1) for pid in pids]
+    for other in others:
+        other.mkdir()
     with sid.staging(tmp_path):
         pass
-    assert sorted(tmp_path.iterdir()) == sorted([other, named_alike])
+    assert list(tmp_path.iterdir()) == others[:1]
+
+
+@pytest.mark.parametrize("place", ["", "0123abcd-"], ids=["of an earlier version", "of another machine"])
+def test_of_processes_that_cannot_be_seen_only_old_folders_go(tmp_path: Path, place: str) -> None:
+    live, old = (tmp_path / f".staging-{2**22 + 1}-{place}{name}" for name in ("live", "old"))
+    named_alike = tmp_path / ".staging-area"
+    for folder in (live, old, named_alike):
+        folder.mkdir()
+    days = {live: 29, old: 31, named_alike: 31}
+    for folder, age in days.items():
+        os.utime(folder, (time.time() - age * 24 * 3600,) * 2)
+    with sid.staging(tmp_path):
+        pass
+    assert sorted(tmp_path.iterdir()) == sorted([live, named_alike])
+
+
+# The package itself would import TensorFlow.
+PLACE = """
+    import importlib.util, sys, types
+    package = types.ModuleType("semid_tf")
+    package.__path__ = importlib.util.find_spec("semid_tf").submodule_search_locations
+    sys.modules["semid_tf"] = package
+    from semid_tf import artifacts
+    print(artifacts._place())
+"""
+
+
+def test_containers_on_one_machine_do_not_share_a_place(tmp_path: Path) -> None:
+    names = []
+    for _ in range(2):
+        with sid.staging(tmp_path) as folder:
+            names.append(folder.name.split("-")[2])
+    assert names[0] == names[1]
+    unshared = ["unshare", "--user", "--pid", "--fork", sys.executable, "-c", textwrap.dedent(PLACE)]
+    found = subprocess.run(unshared, capture_output=True, text=True)
+    if found.returncode:
+        pytest.skip("namespaces cannot be made here")
+    assert found.stdout.strip() != names[0]
 
 
 @pytest.mark.parametrize(
@@ -227,6 +267,7 @@ def test_fingerprints_of_arrays_know_type_shape_and_content() -> None:
 def test_fingerprints_of_files_are_those_of_their_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 3_000_000)
     assert sid.fingerprint(tmp_path / "a") == sid.fingerprint(b"x" * 3_000_000)
+    assert sid.fingerprint(lambda: (tmp_path / "a").open("rb")) == sid.fingerprint(tmp_path / "a")
     assert sid.fingerprint(tmp_path / "a") != sid.fingerprint(b"x" * 3_000_001)
 
 

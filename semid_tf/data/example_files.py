@@ -13,6 +13,7 @@ from semid_tf.errors import DataError
 
 LABELS, WEIGHTS = "labels", "weights"
 _SUFFIX = "tfrecord"
+_NO_CANDIDATES = "a record has no candidates; give shards of write_examples."
 
 
 def write_examples(examples: Examples, folder: str | Path, num_shards: int = 1) -> list[Path]:

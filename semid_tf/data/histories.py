@@ -23,7 +23,7 @@ def histories(
     history. Events of a history that tie among each other keep their order.
 
     Args:
-        users: int32 [num_events].
+        users: int32 [num_events]; there may be none.
         items: int32 [num_events], item_index, at least 1.
         timestamps: int64 [num_events].
         positions: int64 [num_events], or None.
@@ -34,6 +34,8 @@ def histories(
     Returns:
         int32 [n, length], latest last, padded with 0 on the left.
     """
+    if not len(users):
+        return np.zeros((len(rows), length), np.int32)
     order = np.lexsort((timestamps, users) if positions is None else (positions, timestamps, users))
     new_user = _changes(users[order])
     new_moment = new_user | _changes(timestamps[order])

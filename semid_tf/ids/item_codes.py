@@ -18,6 +18,7 @@ from semid_tf.errors import ArtifactError, CodesError, DataError, ProvenanceErro
 from semid_tf.ids.semantic_id import SEPARATOR, format_semantic_id
 
 _QUANTIZER = "quantizer"
+_PARTS = "codes"  # the folder of them in an output of the encode job
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,20 +140,26 @@ class ItemCodes:
 
     @classmethod
     def load(cls, path: str | Path) -> ItemCodes:
-        """Reads what `save` wrote.
+        """Reads what `save` wrote, or the codes that the encode job published.
+
+        Args:
+            path: a file, or the output folder of the encode job.
 
         Raises:
             ArtifactError: there is no such file, or it is another one.
             ProvenanceError: rows are of more than one quantizer.
         """
+        parts = Path(path) / _PARTS
         try:
-            table = pq.read_table(path, columns=[schema.ITEM_ID, schema.CODES, _QUANTIZER])
+            table = pq.read_table(
+                parts if parts.is_dir() else path, columns=[schema.ITEM_ID, schema.CODES, _QUANTIZER]
+            )
             ids = table[schema.ITEM_ID].to_numpy(zero_copy_only=False).astype(object)
-            column = table[schema.CODES].combine_chunks()
-            codes = column.flatten().to_numpy().reshape(-1, column.type.list_size)
-        except (OSError, pa.ArrowException, AttributeError, ValueError) as error:
+            codes = _matrix(table[schema.CODES].combine_chunks())
+        except (OSError, pa.ArrowException, AttributeError, TypeError, ValueError) as error:
             raise ArtifactError(
-                f"{path} holds no item codes; give a file that ItemCodes.save wrote."
+                f"{path} holds no item codes; give a file that ItemCodes.save wrote, or the output of the "
+                "encode job."
             ) from error
         quantizers = sorted(pc.unique(table[_QUANTIZER]).to_pylist())
         if len(quantizers) > 1:
@@ -170,6 +177,15 @@ def require_levels(items: ItemCodes, num_levels: int, what: str) -> None:
     """
     if items.num_levels != num_levels:
         raise CodesError(f"codes have {items.num_levels} levels, {what} {num_levels}; both must agree.")
+
+
+def _matrix(column: pa.Array) -> np.ndarray:
+    """Lists of one length, [n, length]."""
+    if pa.types.is_fixed_size_list(column.type):
+        length = column.type.list_size
+    else:
+        (length,) = column.value_lengths().unique().to_pylist() or [0]
+    return column.flatten().to_numpy().reshape(-1, length)
 
 
 def _text(item_ids: np.ndarray) -> pa.Array:

@@ -29,6 +29,9 @@ class CatalogueEmbedding(tf_keras.layers.Layer):
     TensorShape([1, 3, 8])
     """
 
+    #: The index that stands where there is no item.
+    padding = 0
+
     def __init__(
         self,
         embedding: tf_keras.layers.Layer,

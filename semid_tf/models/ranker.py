@@ -11,7 +11,7 @@ import tensorflow_recommenders as tfrs
 import tf_keras
 
 from semid_tf.config import RankerConfig, from_table
-from semid_tf.layers import CatalogueEmbedding
+from semid_tf.layers import CatalogueEmbedding, SemanticEmbedding
 from semid_tf.models.history import History, HistoryAttention
 from semid_tf.models.tasks import CLICK, Task
 
@@ -25,12 +25,13 @@ class Ranker(tfrs.Model):
 
     Trains on tuples (inputs, labels float32 [b, c], weights float32 [b, c]) with inputs
     `{"history": int32 [b, h], "candidates": int32 [b, c]}` of item indices, 0 = padding; histories may be
-    ragged instead. With a context, also `"context"`, the dict that it takes; with several tasks, labels are
-    float32 [b, c, num_tasks].
+    ragged instead. Over a `SemanticEmbedding` items are their codes: int32 [b, h, num_levels] and
+    [b, c, num_levels], -1 = padding; such a ranker needs no catalogue. With a context, also `"context"`, the
+    dict that it takes; with several tasks, labels are float32 [b, c, num_tasks].
 
     Args:
         config: sizes and training; see `RankerConfig`.
-        item_embedding: item index -> vector; history and candidates share it.
+        item_embedding: item index or codes -> vector; history and candidates share it.
         attention: what of a history speaks for a candidate; None = `HistoryAttention`.
         context: what else is known of a request -> vector, such as `ContextFeatures`; None = nothing.
         tasks: what is learned; the first is what candidates are ranked by.
@@ -39,7 +40,7 @@ class Ranker(tfrs.Model):
     def __init__(
         self,
         config: RankerConfig,
-        item_embedding: CatalogueEmbedding,
+        item_embedding: CatalogueEmbedding | SemanticEmbedding,
         attention: History | None = None,
         context: tf_keras.layers.Layer | None = None,
         tasks: Sequence[Task] = (CLICK,),
@@ -58,7 +59,8 @@ class Ranker(tfrs.Model):
         self.tower = tf_keras.Sequential(self._tower_layers(), name="tower")
         if context and not context.built:
             context.build(None)
-        self({"history": tf.zeros((1, 1), tf.int32), "candidates": tf.zeros((1, 1), tf.int32)})
+        nobody = tf.constant(item_embedding.padding)[None, None]
+        self({"history": nobody, "candidates": nobody})
 
     def _start(self, place: int) -> tf_keras.initializers.Initializer:
         return tf_keras.initializers.GlorotUniform(seed=self.config.seed * 100 + place)
@@ -97,11 +99,14 @@ class Ranker(tfrs.Model):
 
     def task_outputs(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Outputs of all tasks: float32 [b, c, num_tasks]."""
-        history, candidates = _padded(inputs["history"]), inputs["candidates"]
+        history, candidates = self._padded(inputs["history"]), inputs["candidates"]
         vectors = self.item_embedding(tf.concat([history, candidates], axis=1), training=training)
         length = tf.shape(history)[1]
-        user = self.user(vectors[:, :length], history > 0)
+        user = self.user(vectors[:, :length], self.item_embedding.compute_mask(history))
         return self.outputs_of(user, vectors[:, length:], inputs.get("context"), training)
+
+    def _padded(self, items: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
+        return items.to_tensor(self.item_embedding.padding) if isinstance(items, tf.RaggedTensor) else items
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Logits of the candidates by the first task: float32 [b, c]."""
@@ -135,7 +140,3 @@ class Ranker(tfrs.Model):
         parts = {name: tf_keras.saving.deserialize_keras_object(config[name]) for name in names}
         tasks = [Task(**task) for task in config["tasks"]]
         return cls(from_table(RankerConfig, config["config"]), **parts, tasks=tasks)
-
-
-def _padded(items: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
-    return items.to_tensor() if isinstance(items, tf.RaggedTensor) else items

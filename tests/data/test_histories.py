@@ -52,6 +52,12 @@ def test_nothing_counts():
     assert run([(0, 1, 1), (0, 2, 2)], 1, counts=[False, False]) == [[0], [0]]
 
 
+def test_no_events():
+    none = np.zeros(0, np.int64)
+    found = histories(none, none, none, none, none == 1, none, 3)
+    assert (found.shape, found.dtype) == ((0, 3), np.int32)
+
+
 EVENTS = st.lists(
     st.tuples(st.integers(0, 3), st.integers(1, 9), st.integers(0, 6), st.integers(0, 3), st.booleans()),
     min_size=1,

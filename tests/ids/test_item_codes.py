@@ -93,6 +93,27 @@ def test_files_that_hold_something_else(tmp_path: Path) -> None:
         sid.ItemCodes.load(tmp_path / "x.parquet")
 
 
+def test_parts_of_the_encode_job(tmp_path: Path) -> None:
+    (tmp_path / "codes").mkdir()
+    (tmp_path / "report.json").write_text("{}")
+    for part, (ids, codes) in enumerate([(["b"], [[1, 2]]), ([], []), (["c", "a"], [[3, 4], [5, 0]])]):
+        columns = {"item_id": pa.array(ids, pa.string()), "codes": pa.array(codes, pa.list_(pa.int32()))}
+        columns |= {"quantizer": pa.array(["f00"] * len(ids), pa.string())}
+        pq.write_table(pa.table(columns), tmp_path / "codes" / f"part-0000{part}-of-00003.parquet")
+    loaded = sid.ItemCodes.load(tmp_path)
+    assert (loaded.item_ids.tolist(), loaded.quantizer) == (["b", "c", "a"], "f00")
+    assert (loaded.codes.tolist(), loaded.codes.dtype) == ([[1, 2], [3, 4], [5, 0]], np.int32)
+    assert sid.ItemCodes.load(tmp_path / "codes").item_ids.tolist() == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize("codes", [[[1, 2], [3]], [[1, 2], None], [None, None]])
+def test_codes_of_no_one_length(tmp_path: Path, codes: list) -> None:
+    columns = {"item_id": ["a", "b"], "codes": pa.array(codes, pa.list_(pa.int32())), "quantizer": ["f", "f"]}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    with pytest.raises(sid.ArtifactError, match=r"x\.parquet holds no item codes; give a file"):
+        sid.ItemCodes.load(tmp_path / "x.parquet")
+
+
 def test_a_file_of_two_quantizers(tmp_path: Path) -> None:
     codes = pa.FixedSizeListArray.from_arrays(pa.array([0, 1], pa.int32()), 1)
     table = pa.table({"item_id": ["a", "b"], "codes": codes, "quantizer": ["one", "two"]})

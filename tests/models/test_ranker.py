@@ -79,6 +79,38 @@ def test_an_empty_history_is_a_user_of_zeros(ranker: sid.Ranker) -> None:
     np.testing.assert_allclose(nothing, padded, rtol=1e-5)
 
 
+def test_a_ranker_over_codes_is_one_over_their_catalogue(tmp_path: Path) -> None:
+    codes = np.random.default_rng(0).integers(0, 8, (NUM_ITEMS, 2))
+    embedding = sid.SemanticEmbedding(sid.NgramTokenizer(SPACE), DIM)
+    over_codes = sid.Ranker(CONFIG, embedding)
+    known = random_ranker()
+    embedding.pieces.set_weights(known.item_embedding.embedding.get_weights())
+    for to, of in zip(
+        [over_codes.attention, *over_codes.crosses, over_codes.tower],
+        [known.attention, *known.crosses, known.tower],
+        strict=True,
+    ):
+        to.set_weights(of.get_weights())
+    by_index = np.concatenate([np.full((1, 2), -1), codes]).astype(np.int32)
+    expected = scores(known, HISTORY, CANDIDATES)
+    np.testing.assert_allclose(
+        scores(over_codes, by_index[HISTORY], by_index[CANDIDATES]), expected, rtol=1e-4, atol=1e-5
+    )
+    over_codes.save(tmp_path / "ranker.keras")
+    again = tf_keras.models.load_model(tmp_path / "ranker.keras", compile=False)
+    np.testing.assert_allclose(
+        scores(again, by_index[HISTORY], by_index[CANDIDATES]), expected, rtol=1e-4, atol=1e-5
+    )
+    ragged = tf.ragged.constant([[[4, 7]], [[1, 2], [3, 0]]], ragged_rank=1, dtype=tf.int32)
+    padded = np.array([[[4, 7], [-1, -1]], [[1, 2], [3, 0]]], np.int32)
+    candidates = by_index[CANDIDATES[:2]]
+    np.testing.assert_allclose(
+        over_codes({"history": ragged, "candidates": tf.constant(candidates)}),
+        scores(over_codes, padded, candidates),
+        rtol=1e-5,
+    )
+
+
 def test_the_order_of_candidates_is_the_order_of_their_scores(ranker: sid.Ranker) -> None:
     order = np.array([3, 0, 4, 2, 1])
     found = scores(ranker, HISTORY, CANDIDATES[:, order])

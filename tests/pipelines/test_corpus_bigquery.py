@@ -12,13 +12,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from apache_beam.io.gcp import bigquery, bigquery_tools
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.testing import test_stream
 from apache_beam.testing.util import assert_that, equal_to
 from small_quantizer import CODES, DIM, FINGERPRINT, LEVELS, embeddings, numpy_codes
 
 import semid_tf as sid
+from pipelines.arrow_coder import ArrowTableCoder
+from pipelines.content import content_hashes
 from pipelines.encoding import QuantizerHandler
 from pipelines.schema import CODES_FILE, REJECTED_FILE
-from pipelines.transforms import EncodeItems
+from pipelines.transforms import EncodeItems, EncodeStream
 
 # Without a client, Beam only says so when it writes.
 HAS_CLIENT = getattr(bigquery_tools, "gcp_bigquery", None) is not None
@@ -97,7 +101,7 @@ class RememberingClient:
         return []
 
 
-@pytest.mark.skipif(not HAS_CLIENT, reason="needs apache-beam[gcp]")
+@pytest.mark.skipif(not HAS_CLIENT, reason="needs google-cloud-bigquery")
 def test_the_connector_is_given_every_row(ours: Any, quantizer: Path) -> None:
     streaming = {
         "method": bigquery.WriteToBigQuery.Method.STREAMING_INSERTS,
@@ -118,7 +122,41 @@ def test_the_connector_is_given_every_row(ours: Any, quantizer: Path) -> None:
     assert sorted(row["reason"] for row in sent["rejected"]) == ["missing_embedding", "missing_item_id"]
 
 
+@pytest.mark.skipif(not HAS_CLIENT, reason="needs google-cloud-bigquery")
+def test_rows_of_a_stream_are_appended(ours: Any, quantizer: Path) -> None:
+    batch = ours.items_of_rows([row for row in rows() if row["item_id"] in range(3)], TABLE)
+    stream = test_stream.TestStream(coder=ArrowTableCoder()).add_elements([batch])
+    handler = QuantizerHandler(str(quantizer), FINGERPRINT, sid.CodeSpace(LEVELS, CODES), None)
+    there = mock.patch.object(bigquery_tools.BigQueryWrapper, "get_or_create_table")
+    streaming = {"test_client": RememberingClient()}
+    with there, beam.Pipeline("BundleBasedDirectRunner", PipelineOptions(["--streaming"])) as pipeline:
+        doors = pipeline | stream.advance_watermark_to_infinity() | EncodeStream(handler, DIM)
+        doors["codes"] | ours.AppendCodesToBigQuery("project:dataset.streamed", **streaming)
+    codes = numpy_codes(np.array(embeddings(9)))
+    sent = {row["item_id"]: row["codes"] for row in RememberingClient.sent["streamed"]}
+    assert sent == {str(i): codes[i].tolist() for i in range(3)}
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_of_two_rows_with_one_id_the_same_is_encoded_in_any_order(
+    ours: Any, quantizer: Path, swap: bool
+) -> None:
+    # In batches of their own, so that neither the row nor the source tells them apart.
+    vectors = embeddings(2, seed=4)
+    batches = [ours.items_of_rows([{"item_id": "a", "embedding": row}], TABLE) for row in vectors.tolist()]
+    contents = [content_hashes(pa.array(["a"]), vectors[[i]]).to_pylist()[0] for i in range(2)]
+    handler = QuantizerHandler(
+        str(quantizer), FINGERPRINT, sid.CodeSpace(LEVELS, CODES), datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        items = pipeline | beam.Create(batches[::-1] if swap else batches, reshuffle=False)
+        doors = items | EncodeItems(handler, DIM, num_shards=1)
+        found = doors["codes"] | beam.FlatMap(lambda element: element[1]["codes"].to_pylist())
+        expected = numpy_codes(vectors)[int(np.argmin(contents))].tolist()
+        assert_that(found, equal_to([expected]))
+
+
 def test_an_embedding_of_integers_is_one_of_floats(ours: Any) -> None:
-    table = ours.items_of_rows([{"item_id": "a", "embedding": [1, 2]}], TABLE)
+    table = ours.items_of_rows([{"item_id": name, "embedding": [1, 2]} for name in "ab"], TABLE)
     assert table.schema.field("embedding").type == pa.list_(pa.float64())
-    assert table["row"].to_pylist() == [0]
+    assert table["row"].to_pylist() == [0, 0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,6 +61,25 @@ def test_the_first_by_file_and_row_stays_whatever_the_order(
         expected.setdefault(row[0], row)
     assert origins(kept) == [expected[item] for item in sorted(expected)]
     assert sorted(origins(duplicates)) == sorted(set(rows) - set(expected.values()))
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(-3, 3)), min_size=1), st.randoms())
+@settings(deadline=None)
+def test_of_rows_without_numbers_the_content_decides(rows: list[tuple[str, int]], random: Random) -> None:
+    def kept(rows: list[tuple[str, int]]) -> dict[str, int]:
+        table = encoded([item for item, _ in rows])
+        content = pa.array([content for _, content in rows], pa.int64())
+        table = table.set_column(table.schema.get_field_index("content"), "content", content)
+        zeros = pa.array([0] * len(rows), pa.int64())
+        table = table.set_column(table.schema.get_field_index("row"), "row", zeros)
+        first = keep_first(table).kept
+        return dict(zip(first["item_id"].to_pylist(), first["content"].to_pylist(), strict=True))
+
+    expected: dict[str, int] = {}
+    for item, content in rows:
+        expected[item] = min(content, expected.get(item, content))
+    assert kept(rows) == expected
+    assert kept(random.sample(rows, len(rows))) == expected
 
 
 def origins(table: pa.Table) -> list[tuple[str, str, int]]:

@@ -145,9 +145,8 @@ def test_collision_tokens_stay_under_reordering_and_growth(
 ) -> None:
     # Two levels of the codes, so that items do collide.
     def items(folder: Path) -> sid.ItemCodes:
-        table = pq.read_table(folder / "codes")
-        codes = np.array(table["codes"].to_pylist(), np.int32)[:, :2]
-        return sid.ItemCodes(np.array(table["item_id"].to_pylist(), object), codes, "q")
+        loaded = sid.ItemCodes.load(folder)
+        return loaded.with_codes(loaded.codes[:, :2], loaded.quantizer)
 
     grown = {**{name: before[name] for name in reversed(before)}, **{f"0{n}": v for n, v in after.items()}}
     encode_corpus(

@@ -9,6 +9,7 @@ from pathlib import Path
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.coders import PickleCoder
 from apache_beam.ml.inference.base import ModelMetadata
@@ -30,8 +31,10 @@ from small_quantizer import (
 
 import semid_tf as sid
 from pipelines.arrow_coder import ArrowTableCoder
+from pipelines.bigquery import items_of_rows
 from pipelines.encoding import QuantizerHandler
 from pipelines.sources import with_origin
+from pipelines.stream_files import WriteStreamDoors
 from pipelines.transforms import EncodeStream, watch_quantizers
 
 SPACE = sid.CodeSpace(LEVELS, CODES)
@@ -80,6 +83,72 @@ def test_each_item_leaves_in_its_own_window_with_its_codes(quantizer: Path) -> N
         assert_that(fresh, equal_to([True, True]), label="fresh")
         rejected = doors["rejected"] | "SeenRejected" >> beam.FlatMap(seen, "reason")
         assert_that(rejected, equal_to([("early-3", "not_finite", 10.0)]), label="rejected")
+
+
+#: What came in and what left, in this order.
+SEEN: list[str] = []
+
+
+def note(items: pa.Table, what: str) -> None:
+    SEEN.extend(f"{item_id} {what}" for item_id in items["item_id"].to_pylist())
+
+
+def test_an_item_leaves_while_its_window_is_open(quantizer: Path) -> None:
+    first, second = (table(name, embeddings(1).tolist()) for name in ("first", "second"))
+    stream = (
+        test_stream.TestStream(coder=ArrowTableCoder())
+        .add_elements([TimestampedValue(first, 3)])
+        .advance_watermark_to(5)
+        .add_elements([TimestampedValue(second, 6)])
+        .advance_watermark_to_infinity()
+    )
+    SEEN.clear()
+    with beam.Pipeline("BundleBasedDirectRunner", PipelineOptions(["--streaming"])) as pipeline:
+        handler = QuantizerHandler(str(quantizer), FINGERPRINT, SPACE, encoded_at=None)
+        items = pipeline | stream | beam.WindowInto(FixedWindows(10))
+        items | "In" >> beam.Map(note, "in")
+        (items | EncodeStream(handler, DIM))["codes"] | "Out" >> beam.Map(note, "out")
+    assert sorted(SEEN) == ["first-0 in", "first-0 out", "second-0 in", "second-0 out"]
+    assert SEEN.index("first-0 out") < SEEN.index("second-0 in")
+
+
+def test_files_hold_each_window(quantizer: Path, tmp_path: Path) -> None:
+    vectors = embeddings(5, seed=6)
+    rows = [{"item_id": f"item-{i}", "embedding": row} for i, row in enumerate(vectors.tolist())]
+    rows.append({"item_id": None, "embedding": [0.0] * DIM})
+    stream = (
+        test_stream.TestStream(coder=PickleCoder())
+        .add_elements([TimestampedValue(row, 3) for row in rows[:3]])
+        .advance_watermark_to(20)
+        .add_elements([TimestampedValue(row, 21) for row in rows[3:]])
+        .advance_watermark_to_infinity()
+    )
+    with beam.Pipeline("BundleBasedDirectRunner", PipelineOptions(["--streaming"])) as pipeline:
+        handler = QuantizerHandler(str(quantizer), FINGERPRINT, SPACE, encoded_at=None)
+        (
+            pipeline
+            | stream
+            | beam.WindowInto(FixedWindows(10))
+            | beam.BatchElements(1, 256)
+            | beam.Map(items_of_rows, "topic")
+            | EncodeStream(handler, DIM)
+            | WriteStreamDoors(str(tmp_path), num_shards=2)
+        )
+    texts = ["-".join(map(str, row)) for row in numpy_codes(vectors)]
+    found = [(path.name[:17], pq.read_table(path)) for path in sorted((tmp_path / "codes").iterdir())]
+    written = [
+        (start, *row.values())
+        for start, items in found
+        for row in items.select(["item_id", "semantic_id"]).to_pylist()
+    ]
+    starts = ["19700101T000000.0"] * 3 + ["19700101T000020.0"] * 2
+    assert sorted(written) == [(starts[i], f"item-{i}", texts[i]) for i in range(5)]
+    assert len(found) <= 4
+    (rejected,) = (tmp_path / "rejected").iterdir()
+    assert rejected.name == "19700101T000020.000000-0-part-00000-of-00002.parquet"
+    assert pq.read_table(rejected).to_pylist() == [
+        {"item_id": None, "reason": "missing_item_id", "source": "topic", "row": 0}
+    ]
 
 
 def stamped(items: pa.Table) -> list[tuple[str, str, str]]:
@@ -138,3 +207,13 @@ def test_watched_folders_give_manifests_that_the_handler_takes(quantizer: Path, 
         other = sid.publish(folder, tmp_path / "3", sid.Manifest("quantizer", "f", "i", config=config)).path
     with pytest.raises(sid.ProvenanceError, match=r"3 has codes in CodeSpace\(.*, but this job in CodeSpace"):
         handler.update_model_path(str(other / "manifest.json"))
+
+
+def test_a_newer_model_for_other_embeddings_is_refused(quantizer: Path) -> None:
+    handler = QuantizerHandler(str(quantizer), FINGERPRINT, SPACE, encoded_at=None)
+    assert handler.for_embeddings(DIM).load_model().fingerprint == FINGERPRINT
+    other = handler.for_embeddings(DIM + 1)
+    other.update_model_path(str(quantizer / "manifest.json"))
+    said = rf"{quantizer} takes embeddings of {DIM} values, but this job has {DIM + 1}; publish a quantizer"
+    with pytest.raises(sid.ProvenanceError, match=said):
+        other.load_model()

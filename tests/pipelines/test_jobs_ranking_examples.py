@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+import tf_keras
 from small_catalogue import codes_by_item, events, item_ids, publish_codes, write_events
-from small_quantizer import LEVELS
+from small_quantizer import CODES, LEVELS
 
 import semid_tf as sid
-from pipelines.example_files import read_ranking_examples
+from pipelines.example_files import read_ranking_examples, training_batches
 from pipelines.ranking_examples import main, make_ranking_examples
 
 HISTORY = 4
@@ -130,6 +131,79 @@ def test_the_records_are_plain_examples(codes: Path, tmp_path: Path) -> None:
     assert features["history_item_ids"].bytes_list.value == [b"item-3"]
     assert features["history_codes"].int64_list.value == codes_by_item()["item-3"]
     assert features["codes"].int64_list.value == codes_by_item()["item-4"]
+
+
+def test_shards_without_users_are_empty_files(codes: Path, tmp_path: Path) -> None:
+    table = pa.table({"user_id": ["u", "u"], "item_id": ["item-3", "item-4"], "timestamp": [1, 2]})
+    pq.write_table(table, tmp_path / "events.parquet")
+    make_ranking_examples(str(codes), str(tmp_path / "events.parquet"), tmp_path / "out", HISTORY, 5)
+    sizes = [path.stat().st_size for path in (tmp_path / "out" / "examples").iterdir()]
+    assert sorted(map(bool, sizes)) == [False] * 4 + [True]
+    assert [key(row) for row in rows_of(tmp_path / "out")] == [
+        ("u", (), "item-3", 1.0),
+        ("u", ("item-3",), "item-4", 1.0),
+    ]
+
+
+def test_items_without_codes_alone_are_a_mistake(
+    codes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events_of_nobody = pa.table({"user_id": ["u"], "item_id": ["nobody"], "timestamp": [1]})
+    pq.write_table(events_of_nobody, tmp_path / "events.parquet")
+    flags = ["--codes", str(codes), "--interactions", str(tmp_path / "events.parquet")]
+    assert main([*flags, "--output", str(tmp_path / "out")]) == 2
+    said = "events.parquet: no interaction names an item with codes; at least one must.\n"
+    assert capsys.readouterr().err.endswith(said)
+    assert not (tmp_path / "out").exists()
+
+
+Trained = tuple[tuple, tuple, float]
+
+
+def batches_of(folder: Path, seed: int) -> list[Trained]:
+    found = []
+    for inputs, labels, weights in training_batches(folder, LEVELS, HISTORY, 64, seed).as_numpy_iterator():
+        assert inputs["history"].dtype == inputs["candidates"].dtype == np.int32
+        assert (weights == 1).all()
+        assert labels.shape == weights.shape == (len(labels), 1)
+        found += [
+            (tuple(history.ravel().tolist()), tuple(candidates.ravel().tolist()), float(label))
+            for history, candidates, (label,) in zip(
+                inputs["history"], inputs["candidates"], labels, strict=True
+            )
+        ]
+    return found
+
+
+def test_a_ranker_over_codes_learns_from_the_examples(codes: Path, tmp_path: Path) -> None:
+    pattern = write_events(events(600), tmp_path / "events")
+    make_ranking_examples(str(codes), pattern, tmp_path / "out", HISTORY, num_shards=3)
+    expected = Counter(
+        (tuple(row["history_codes"].ravel().tolist()), tuple(row["codes"].tolist()), float(row["label"]))
+        for row in rows_of(tmp_path / "out")
+    )
+    one, again, other = (batches_of(tmp_path / "out", seed) for seed in (1, 1, 2))
+    assert Counter(one) == Counter(other) == expected
+    assert one == again != other
+
+    embedding = sid.SemanticEmbedding(sid.PrefixTokenizer(sid.CodeSpace(LEVELS, CODES)), dim=4)
+    ranker = sid.Ranker(sid.RankerConfig(dim=4, hidden_dims=(4,)), embedding)
+    ranker.compile(tf_keras.optimizers.Adam(1e-2))
+    before = [weight.numpy() for weight in ranker.trainable_weights]
+    batches = training_batches(tmp_path / "out", LEVELS, HISTORY, 64, seed=0)
+    history = ranker.fit(batches, epochs=2, verbose=0).history["loss"]
+    assert np.isfinite(history).all()
+    assert history[1] < history[0]
+    moved = [
+        not np.array_equal(weight.numpy(), start)
+        for weight, start in zip(ranker.trainable_weights, before, strict=True)
+    ]
+    assert all(moved)
+
+
+def test_a_folder_without_examples(tmp_path: Path) -> None:
+    with pytest.raises(sid.DataError, match=r"has no examples; give an output of pipelines\.ranking_"):
+        training_batches(tmp_path, LEVELS, HISTORY, 64, seed=0)
 
 
 def test_main_says_mistakes_in_one_line(
