@@ -94,8 +94,8 @@ def test_predict_by_grpc_and_rest(server: Running) -> None:
     rows = [{"text": "é"}, {"text": {"b64": base64.b64encode(b"\xff\x00\x01").decode()}}]
     answer = server.post(predict, {"signature_name": "echo", "instances": rows}).json()
     assert answer["predictions"] == [
-        {"text": "é", "length": 2},
-        {"text": {"b64": "/wAB"}, "length": 3},
+        {"text_bytes": {"b64": "w6k="}, "length": 2},
+        {"text_bytes": {"b64": "/wAB"}, "length": 3},
     ]
 
 
