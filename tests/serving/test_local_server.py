@@ -161,6 +161,7 @@ def test_bad_requests_get_their_code_and_one_line(server: Running) -> None:
         ("/v1/models/tiny:predict", {"instances": [[1], [1, 2]]}, 400),
         ("/v1/models/tiny:predict", {"instances": [["a"]]}, 400),
         ("/v1/models/tiny:predict", {"instances": []}, 400),
+        ("/v1/models/tiny:predict", {"instances": [[1e39]]}, 400),
         ("/v1/models/tiny:predict", {"inputs": {"x": [[1]]}, "instances": [[1]]}, 400),
         ("/v1/models/tiny:predict", {"inputs": {"z": [[1]]}}, 400),
         ("/v1/models/tiny:predict", {"instances": [[1]], "signature_name": "z"}, 400),
@@ -208,23 +209,30 @@ def test_status_metadata_metrics_and_health(server: Running) -> None:
     assert {"serving_default", "echo"} <= set(unpacked.signature_def)
     server.predict(batch([1]))
     server.post("/v1/models/tiny:predict", b"{")
+    server.post("/v1/models/tiny:predict", {"instances": [[1]]})
     page = server.get("/monitoring/prometheus/metrics").text
-    assert ':tensorflow:serving:request_count{model_name="tiny",status="OK"} 1.0' in page
+    assert ':tensorflow:serving:request_count{model_name="tiny",status="OK"} 2.0' in page
     assert ':tensorflow:serving:request_count{model_name="tiny",status="INVALID_ARGUMENT"} 1.0' in page
-    assert (
-        ':tensorflow:serving:request_latency_count{API="Predict",entrypoint="GRPC",model_name="tiny"}' in page
-    )
+    for labels, count in (('API="Predict",entrypoint="GRPC"', 1.0), ('API="predict",entrypoint="REST"', 2.0)):
+        name = f':tensorflow:serving:request_latency_count{{{labels},model_name="tiny"}}'
+        assert f"{name} {count}" in page
 
 
 def test_a_new_version_takes_over_without_one_failed_request(server: Running) -> None:
     answers: list[float] = []
     stop = threading.Event()
 
-    def ask() -> None:
-        while not stop.is_set():
-            answers.append(float(server.predict(batch([1]))[0, 0]))
+    def ask_by_grpc() -> float:
+        return server.predict(batch([1])).item()
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    def ask_by_rest() -> float:
+        return server.post("/v1/models/tiny:predict", {"inputs": [[1]]}).json()["outputs"][0][0]
+
+    def work(ask: Callable[[], float]) -> None:
+        while not stop.is_set():
+            answers.append(ask())
+
+    threads = [threading.Thread(target=work, args=(ask,)) for ask in 2 * (ask_by_grpc, ask_by_rest)]
     for thread in threads:
         thread.start()
     publish_tiny(server.root, 2, 5.0)
