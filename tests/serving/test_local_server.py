@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,8 @@ def test_a_new_version_takes_over_without_one_failed_request(server: Running) ->
         thread.join()
     assert set(answers) == {2.0, 5.0}
     assert answers[-1] == 5.0
+    page = server.get("/monitoring/prometheus/metrics").text
+    assert re.findall(r'request_count{model_name="tiny",status="(\w+)"}', page) == ["OK"]
 
 
 def test_a_corrupt_version_is_refused_and_the_old_one_serves_on(server: Running, tmp_path: Path) -> None:
@@ -258,6 +261,20 @@ def test_a_corrupt_version_is_refused_and_the_old_one_serves_on(server: Running,
     (server.root / "2" / data.relative_to(whole)).write_bytes(content)
     server.wait_for(2, AVAILABLE)
     assert server.predict(batch([1])).tolist() == [[5]]
+
+
+def test_more_candidates_than_allowed_are_refused(tmp_path: Path) -> None:
+    publish_tiny(tmp_path, 1, 2.0)
+    config = dataclasses.replace(ANY_PORT, max_candidates=6)
+    with serving_in_thread(one_model("tiny", tmp_path), config) as addresses:
+        server = Running(addresses, tmp_path)
+        assert server.predict(np.ones((2, 3), np.float32)).shape == (2, 3)
+        with pytest.raises(grpc.RpcError, match="input x has 8 candidates; at most 6 are allowed") as caught:
+            server.predict(np.ones((2, 4), np.float32))
+        assert caught.value.code() == Code.INVALID_ARGUMENT
+        answer = server.post("/v1/models/tiny:predict", {"instances": [[1] * 7]})
+        assert (answer.status_code, "at most 6 are allowed" in answer.text) == (400, True)
+        server.channel.close()
 
 
 def test_several_models_policies_and_labels(tmp_path: Path) -> None:
