@@ -219,7 +219,7 @@ def measure(root: Path, turns: int, seconds: float, requests: int) -> dict[str, 
     ids = export_example(root / "1")
     direct = tf.saved_model.load(str(root / "1")).signatures[SIGNATURE]
     large, small = drawn(ids, 1000), drawn(ids, 100)
-    with serving(root) as server, Client(server.grpc, 60) as client:
+    with serving(root) as server, Client(server.grpc, 60, attempts=1) as client:
         figures: dict[str, Any] = latencies(direct, server, large, turns)
         figures["candidates_100"] = latencies(direct, server, small, turns)
         figures |= throughput(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -23,8 +24,8 @@ from semid_tf.daily import cut_into_days, train_by_day
 from semid_tf.errors import ConfigError, SemidError
 from semid_tf.methods import METHODS
 from semid_tf.report import print_summary, summarize, without_nan, write_summary
-from serving.docker import docker_command
-from serving.server.config import ServerConfig, one_model, read_models
+from serving.docker import IMAGE, docker_command
+from serving.server.config import ServerConfig, one_model, read_models, require_base_path
 from serving.server.local import Addresses, serve
 
 USER_MISTAKE, INTERRUPTED = 2, 130
@@ -133,9 +134,30 @@ def train_ranker_command(
 @click.option("--rest-port", default=ServerConfig.rest_port, show_default=True, help="0 = any free port.")
 @click.option("--tls-cert", default="", help="PEM file; with --tls-key, TLS only.")
 @click.option("--tls-key", default="", help="PEM file of the certificate's key.")
+@click.option(
+    "--max-message-mb", default=ServerConfig.max_message_mb, show_default=True, help="Of a request."
+)
+@click.option(
+    "--max-candidates",
+    default=ServerConfig.max_candidates,
+    show_default=True,
+    help="Of a request, all users'.",
+)
+@click.option(
+    "--max-in-flight",
+    default=ServerConfig.max_in_flight,
+    show_default=True,
+    help="Requests at the same time.",
+)
+@click.option(
+    "--drain", "drain_s", default=ServerConfig.drain_s, show_default=True, help="Seconds to end requests in."
+)
 @click.option("--docker", is_flag=True, help="Print the command for TensorFlow Serving's image, and run it.")
+@click.option("--image", default=IMAGE, show_default=True, help="With --docker; another of its versions.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def serve_command(base_dir: str, models: str, name: str, docker: bool, debug: bool, **settings: Any) -> None:
+def serve_command(
+    base_dir: str, models: str, name: str, docker: bool, image: str, debug: bool, **settings: Any
+) -> None:
     """Serves exports by TensorFlow Serving's protocols, for development and small use.
 
     Production runs TensorFlow Serving itself on the same folders. Nothing but this machine reaches the server
@@ -144,23 +166,37 @@ def serve_command(base_dir: str, models: str, name: str, docker: bool, debug: bo
     with _mistakes_in_one_line(debug):
         if bool(base_dir) == bool(models):
             raise ConfigError("give either MODEL_BASE_DIR or --config.")
+        if models and name:
+            raise ConfigError("--name is that of MODEL_BASE_DIR; with --config the file names the models.")
+        if base_dir:
+            require_base_path(base_dir)
         name, config = name or Path(base_dir).absolute().name, ServerConfig(**settings)
         if docker:
-            _serve_by_docker(name, base_dir, config)
+            _serve_by_docker(name, base_dir, config, image)
         served = read_models(models) if models else one_model(name, base_dir)
+        _show_versions()
         serve(served, config, _say_addresses)
 
 
-def _serve_by_docker(name: str, base_dir: str, config: ServerConfig) -> None:
+def _serve_by_docker(name: str, base_dir: str, config: ServerConfig, image: str) -> None:
     """Becomes the process of docker."""
-    if not base_dir or config.tls_cert:
-        raise ConfigError("--docker takes one MODEL_BASE_DIR and no TLS; see serving/config for more.")
-    command = docker_command(name, base_dir, config.host, config.grpc_port, config.rest_port)
+    if not base_dir or config != ServerConfig(config.host, config.grpc_port, config.rest_port):
+        raise ConfigError(
+            "--docker takes one MODEL_BASE_DIR, no TLS and no limits; see serving/config for more."
+        )
+    command = docker_command(name, base_dir, config.host, config.grpc_port, config.rest_port, image)
     click.echo(shlex.join(command))
     if not shutil.which(command[0]):
         raise ConfigError("docker is not installed here; run the command above where it is.")
     sys.stdout.flush()
     os.execvp(command[0], command)
+
+
+def _show_versions() -> None:
+    """One line on standard error for each version that is loaded, refused or unloaded."""
+    logger = logging.getLogger("serving.server")
+    logger.addHandler(logging.StreamHandler())
+    logger.setLevel(logging.INFO)
 
 
 def _say_addresses(addresses: Addresses) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from serving.remote.arrays import to_array
 from serving.remote.by_grpc import GrpcCalls
 from serving.remote.by_rest import RestCalls
-from serving.remote.errors import UnavailableError, error_of
+from serving.remote.errors import ServingError, UnavailableError, error_of
 from serving.remote.steps import Calls, Features, Model, Steps, Wire
 from serving.remote.transports import (
     AsyncGrpcTransport,
@@ -55,7 +55,7 @@ class _Client:
 
         Args:
             model: its name.
-            inputs: arrays or nested lists by name; text or bytes, numbers (Python floats go as float32).
+            inputs: arrays or nested lists by name; text or bytes, numbers that the signature's type can hold.
             signature: its name; "" = the default.
             outputs: names of those wanted; none = all.
             version, label: which version; neither = the latest.
@@ -66,6 +66,7 @@ class _Client:
 
         Raises:
             ServingError: see `serving.remote.errors`.
+            TypeError, ValueError: an input is no regular array of text, booleans or numbers.
         """
         arrays = {name: to_array(values) for name, values in inputs.items()}
         steps = self._calls.predict(Model(model, version, label), signature, arrays, outputs)
@@ -144,13 +145,18 @@ class Client(_Client):
         self._transport = (GrpcTransport if is_grpc(url) else RestTransport)(url, ca_file)
 
     def _run(self, steps: Steps, timeout_s: float | None) -> Any:
-        deadline, answer = self._deadline(timeout_s), None
-        while True:
-            try:
-                wire = next(steps) if answer is None else steps.send(answer)
-            except StopIteration as end:
-                return end.value
-            answer = self._send(wire, deadline)
+        deadline = self._deadline(timeout_s)
+        try:
+            wire = next(steps)
+            while True:
+                try:
+                    answer = self._send(wire, deadline)
+                except ServingError as error:
+                    wire = steps.throw(error)
+                else:
+                    wire = steps.send(answer)
+        except StopIteration as end:
+            return end.value
 
     def _send(self, wire: Wire, deadline: float) -> bytes:
         for pause in self._pauses():
@@ -181,13 +187,18 @@ class AsyncClient(_Client):
         self._transport = (AsyncGrpcTransport if is_grpc(url) else AsyncRestTransport)(url, ca_file)
 
     async def _run(self, steps: Steps, timeout_s: float | None) -> Any:
-        deadline, answer = self._deadline(timeout_s), None
-        while True:
-            try:
-                wire = next(steps) if answer is None else steps.send(answer)
-            except StopIteration as end:
-                return end.value
-            answer = await self._send(wire, deadline)
+        deadline = self._deadline(timeout_s)
+        try:
+            wire = next(steps)
+            while True:
+                try:
+                    answer = await self._send(wire, deadline)
+                except ServingError as error:
+                    wire = steps.throw(error)
+                else:
+                    wire = steps.send(answer)
+        except StopIteration as end:
+            return end.value
 
     async def _send(self, wire: Wire, deadline: float) -> bytes:
         for pause in self._pauses():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-IMAGE = "tensorflow/serving:2.20.0"
+from serving.server.config import address_of
+
+IMAGE = "tensorflow/serving:2.21.0"
 
 
 def docker_command(
@@ -18,7 +20,7 @@ def docker_command(
     config = Path(__file__).with_name("config") / "monitoring.config"
     return [
         *("docker", "run", "--rm", "--name", f"semid-{name}"),
-        *("-p", f"{host}:{grpc_port}:8500", "-p", f"{host}:{rest_port}:8501"),
+        *("-p", f"{address_of(host, grpc_port)}:8500", "-p", f"{address_of(host, rest_port)}:8501"),
         *("-v", f"{Path(base_dir).absolute()}:/models/{name}:ro"),
         *("-v", f"{config.absolute()}:/config/monitoring.config:ro"),
         *("-e", f"MODEL_NAME={name}"),

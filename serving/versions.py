@@ -5,6 +5,7 @@ A version is written beside the others under a name that the server passes over,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +15,8 @@ import semid_tf as sid
 from serving.origins import require_chain
 
 KIND = "export"
+_NUMBER = re.compile("0|[1-9][0-9]*", re.ASCII)
+_LARGEST = (1 << 63) - 1  # the protocols' versions are int64
 _MANIFEST = "manifest.json"
 _PACKAGES = ("semid-tf", "tensorflow", "tensorflow-text")
 
@@ -91,8 +94,8 @@ def _flat(origins: Mapping[str, str], config: Mapping[str, Any], package: str | 
 
 def versions(root: str | Path) -> list[int]:
     """Numbers of the versions in a model's base path, ascending."""
-    names = [path.name for path in Path(root).glob("*") if path.is_dir()]
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    names = [path.name for path in Path(root).glob("*") if _NUMBER.fullmatch(path.name) and path.is_dir()]
+    return sorted(number for number in map(int, names) if number <= _LARGEST)
 
 
 def next_version(root: str | Path) -> int:

@@ -24,30 +24,70 @@ _TYPES: dict[int, tuple[Any, str]] = {
 }
 _NUMBERS = {np.dtype(dtype): number for number, (dtype, _) in _TYPES.items()}
 _STRING = 7
-# As tensorflow.DataType spells them.
+# Types by number, and as tensorflow.DataType spells them.
+NUMBERED = {number: np.dtype(dtype) for number, (dtype, _) in _TYPES.items()} | {_STRING: np.dtype(object)}
 NAMES = {f"DT_{np.dtype(dtype).name.upper()}": np.dtype(dtype) for dtype, _ in _TYPES.values()}
 NAMES |= {"DT_FLOAT": np.dtype(np.float32), "DT_DOUBLE": np.dtype(np.float64), "DT_STRING": np.dtype(object)}
 
 
+# Kinds of NumPy types, and those whose values they take.
+_TAKEN = {"f": "fiu", "i": "iu", "u": "iu"}
+
+
 def to_array(values: Any) -> np.ndarray:
-    """Values as they can be sent: Python floats become float32, text becomes bytes.
+    """Values as they can be sent: text becomes bytes, numbers keep their type.
 
     >>> to_array([["a", ""]]).tolist()
     [[b'a', b'']]
     >>> to_array([1.5]).dtype.name
-    'float32'
+    'float64'
 
     Raises:
         TypeError: of no type that can be sent.
+        ValueError: lists of numbers differ in length.
     """
-    array = np.asarray(values)
-    if array.dtype.kind in "US" or array.dtype == object:
+    array = values if isinstance(values, np.ndarray) else _listed(values)
+    if array.dtype.kind in "USO":
         return _bytes(array)
-    if array.dtype == np.float64 and not isinstance(values, np.ndarray):
-        return array.astype(np.float32)
     if array.dtype not in _NUMBERS:
         raise TypeError(f"an array of {array.dtype.name} cannot be sent; send numbers, booleans or text.")
     return array
+
+
+def _listed(values: Any) -> np.ndarray:
+    """Text stays Python's own: NumPy's types for it cut NULs off its end."""
+    objects = np.array(values, object)
+    if objects.size and isinstance(objects.flat[0], (str, bytes)):
+        return objects
+    array = np.asarray(values)
+    return objects if array.dtype.kind in "US" else array
+
+
+def cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The same values in another type, which holds every one of them; none are of any type.
+
+    >>> cast(to_array([[1, 2]]), np.dtype(np.int32)).dtype.name
+    'int32'
+
+    Raises:
+        ValueError: the type cannot hold them.
+    """
+    if array.dtype == dtype:
+        return array
+    if not array.size:
+        return np.empty(array.shape, dtype)
+    if array.dtype.kind not in _TAKEN.get(dtype.kind, ""):
+        raise ValueError(f"must be {_name(dtype)}, not {_name(array.dtype)}")
+    with np.errstate(over="ignore"):
+        there = array.astype(dtype)
+    held = np.isfinite(there) == np.isfinite(array) if dtype.kind == "f" else there == array
+    if not held.all():
+        raise ValueError(f"must be {_name(dtype)}, which cannot hold {array[~held][0]}")
+    return there
+
+
+def _name(dtype: np.dtype) -> str:
+    return "text" if dtype.kind == "O" else dtype.name
 
 
 def _bytes(array: np.ndarray) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from serving.remote import wire_pb2 as wire
-from serving.remote.arrays import from_proto, to_proto
+from serving.remote.arrays import NUMBERED, from_proto, to_proto
+from serving.remote.errors import understood
+from serving.remote.signatures import KeptSignatures, Signature, Signatures, Types
 from serving.remote.steps import Arrays, Class, Features, Model, Steps, VersionStatus, Wire
 
 _PREDICTION = "/tensorflow.serving.PredictionService/"
@@ -17,35 +19,59 @@ _STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "EN
 class GrpcCalls:
     """The messages of TensorFlow Serving."""
 
+    def __init__(self) -> None:
+        self._signatures = KeptSignatures(_signatures)
+
     def predict(self, model: Model, signature: str, inputs: Arrays, outputs: Sequence[str]) -> Steps:
-        request = wire.PredictRequest(model_spec=_spec(model, signature), output_filter=outputs)
-        for name, array in inputs.items():
-            request.inputs[name].CopyFrom(to_proto(array))
-        answer = yield Wire(f"{_PREDICTION}Predict", request.SerializeToString())
-        tensors = wire.PredictResponse.FromString(answer).outputs
-        return {name: from_proto(tensor) for name, tensor in tensors.items()}
+        def call(types: Signature) -> Steps:
+            request = wire.PredictRequest(model_spec=_spec(model, signature), output_filter=outputs)
+            for name, array in types.fit(inputs).items():
+                request.inputs[name].CopyFrom(to_proto(array))
+            answer = yield Wire(f"{_PREDICTION}Predict", request.SerializeToString())
+            with understood():
+                tensors = wire.PredictResponse.FromString(answer).outputs
+                return {name: from_proto(tensor) for name, tensor in tensors.items()}
+
+        return self._signatures.call(model, signature, call)
 
     def classify(
         self, model: Model, signature: str, examples: Sequence[Features], context: Features
     ) -> Steps:
         given: dict[str, Any] = {"model_spec": _spec(model, signature), "input": _input(examples, context)}
         answer = yield Wire(f"{_PREDICTION}Classify", wire.ClassificationRequest(**given).SerializeToString())
-        found = wire.ClassificationResponse.FromString(answer).result.classifications
+        with understood():
+            found = wire.ClassificationResponse.FromString(answer).result.classifications
         return [[Class(one.label, one.score) for one in row.classes] for row in found]
 
     def regress(self, model: Model, signature: str, examples: Sequence[Features], context: Features) -> Steps:
         given: dict[str, Any] = {"model_spec": _spec(model, signature), "input": _input(examples, context)}
         answer = yield Wire(f"{_PREDICTION}Regress", wire.RegressionRequest(**given).SerializeToString())
-        return [one.value for one in wire.RegressionResponse.FromString(answer).result.regressions]
+        with understood():
+            found = wire.RegressionResponse.FromString(answer).result.regressions
+        return [one.value for one in found]
 
     def status(self, model: Model) -> Steps:
         request = wire.GetModelStatusRequest(model_spec=_spec(model))
         answer = yield Wire(f"{_MODELS}GetModelStatus", request.SerializeToString())
-        found = wire.GetModelStatusResponse.FromString(answer).model_version_status
+        with understood():
+            found = wire.GetModelStatusResponse.FromString(answer).model_version_status
         return [
             VersionStatus(one.version, _STATES.get(one.state, "UNKNOWN"), one.status.error_message)
             for one in found
         ]
+
+
+def _signatures(model: Model) -> Generator[Wire, bytes, Signatures]:
+    request = wire.GetModelMetadataRequest(model_spec=_spec(model), metadata_field=["signature_def"])
+    answer = yield Wire(f"{_PREDICTION}GetModelMetadata", request.SerializeToString())
+    with understood():
+        packed = wire.GetModelMetadataResponse.FromString(answer).metadata["signature_def"].value
+        found = wire.SignatureDefMap.FromString(packed).signature_def
+    return {name: Signature(_types(one.inputs), _types(one.outputs)) for name, one in found.items()}
+
+
+def _types(tensors: Mapping[str, wire.TensorInfo]) -> Types:
+    return {name: NUMBERED.get(info.dtype) for name, info in tensors.items()}
 
 
 def _spec(model: Model, signature: str = "") -> wire.ModelSpec:

@@ -1,58 +1,73 @@
-"""Calls by REST. JSON has no types: those of the outputs are asked for once a model, and kept."""
+"""Calls by REST."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
 from serving.remote.arrays import NAMES
-from serving.remote.errors import RequestError
+from serving.remote.errors import RequestError, understood
+from serving.remote.signatures import DEFAULT, KeptSignatures, Signature, Signatures, Types
 from serving.remote.steps import Arrays, Class, Features, Model, Steps, VersionStatus, Wire
-
-_DEFAULT = "serving_default"
 
 
 class RestCalls:
     """TensorFlow Serving's JSON."""
 
     def __init__(self) -> None:
-        self._signatures: dict[Model, Mapping[str, Any]] = {}
+        self._signatures = KeptSignatures(_signatures)
 
     def predict(self, model: Model, signature: str, inputs: Arrays, outputs: Sequence[str]) -> Steps:
-        if model not in self._signatures:
-            answer = yield Wire(f"{_path(model)}/metadata", b"", "GET")
-            self._signatures[model] = json.loads(answer)["metadata"]["signature_def"]["signature_def"]
-        values = {name: _plain(array.tolist()) for name, array in inputs.items()}
-        body = json.dumps({"signature_name": signature or _DEFAULT, "inputs": values}).encode()
-        answer = yield Wire(f"{_path(model)}:predict", body)
-        types = self._signatures[model].get(signature or _DEFAULT, {}).get("outputs", {})
-        found = json.loads(answer)["outputs"]
-        arrays = _arrays(found, {name: NAMES[info["dtype"]] for name, info in types.items()})
-        if unknown := [name for name in outputs if name not in arrays]:
-            raise RequestError("INVALID_ARGUMENT", f"output {unknown[0]} is none of {', '.join(arrays)}.")
-        return {name: arrays[name] for name in outputs or arrays}
+        def call(types: Signature) -> Steps:
+            values = {name: _plain(array.tolist()) for name, array in types.fit(inputs).items()}
+            body = json.dumps({"signature_name": signature or DEFAULT, "inputs": values}).encode()
+            answer = yield Wire(f"{_path(model)}:predict", body)
+            with understood():
+                arrays = _arrays(json.loads(answer)["outputs"], types.outputs)
+            if unknown := [name for name in outputs if name not in arrays]:
+                raise RequestError("INVALID_ARGUMENT", f"output {unknown[0]} is none of {', '.join(arrays)}.")
+            return {name: arrays[name] for name in outputs or arrays}
+
+        return self._signatures.call(model, signature, call)
 
     def classify(
         self, model: Model, signature: str, examples: Sequence[Features], context: Features
     ) -> Steps:
         answer = yield Wire(f"{_path(model)}:classify", _examples(signature, examples, context))
-        return [[Class(label, score) for label, score in row] for row in json.loads(answer)["results"]]
+        with understood():
+            return [[Class(label, score) for label, score in row] for row in json.loads(answer)["results"]]
 
     def regress(self, model: Model, signature: str, examples: Sequence[Features], context: Features) -> Steps:
         answer = yield Wire(f"{_path(model)}:regress", _examples(signature, examples, context))
-        return json.loads(answer)["results"]
+        with understood():
+            return json.loads(answer)["results"]
 
     def status(self, model: Model) -> Steps:
         answer = yield Wire(_path(model), b"", "GET")
-        found = json.loads(answer)["model_version_status"]
-        return [
-            VersionStatus(int(one["version"]), one["state"], one["status"]["error_message"]) for one in found
-        ]
+        with understood():
+            return [
+                VersionStatus(int(one["version"]), one["state"], one["status"]["error_message"])
+                for one in json.loads(answer)["model_version_status"]
+            ]
+
+
+def _signatures(model: Model) -> Generator[Wire, bytes, Signatures]:
+    answer = yield Wire(f"{_path(model)}/metadata", b"", "GET")
+    with understood():
+        found = json.loads(answer)["metadata"]["signature_def"]["signature_def"]
+        return {
+            name: Signature(_types(one.get("inputs", {})), _types(one.get("outputs", {})))
+            for name, one in found.items()
+        }
+
+
+def _types(tensors: Mapping[str, Any]) -> Types:
+    return {name: NAMES.get(info["dtype"]) for name, info in tensors.items()}
 
 
 def _path(model: Model) -> str:
@@ -74,13 +89,15 @@ def _plain(value: Any) -> Any:
         return {"b64": base64.b64encode(value).decode()}
 
 
-def _arrays(found: Any, types: Mapping[str, np.dtype]) -> Arrays:
-    """A lone output stands without its name."""
+def _arrays(found: Any, types: Types) -> Arrays:
+    """JSON has no types, and a lone output stands without its name."""
     named = dict.fromkeys(types, found) if len(types) == 1 else found
-    return {name: _array(values, types[name]) for name, values in named.items()}
+    return {name: _array(name, values, types[name]) for name, values in named.items()}
 
 
-def _array(values: Any, dtype: np.dtype) -> np.ndarray:
+def _array(name: str, values: Any, dtype: np.dtype | None) -> np.ndarray:
+    if dtype is None:
+        raise TypeError(f"output {name} is of a type that the client does not know")
     return np.array(_bytes(values) if dtype.kind == "O" else values, dtype)
 
 
@@ -92,7 +109,13 @@ def _bytes(value: Any) -> Any:
 
 def _examples(signature: str, examples: Sequence[Features], context: Features) -> bytes:
     def plain(features: Features) -> dict[str, Any]:
-        return {name: _plain(given) for name, given in features.items()}
+        return {name: _plain(_of_one_type(given)) for name, given in features.items()}
 
-    body = {"signature_name": signature or _DEFAULT, "context": plain(context)}
+    body = {"signature_name": signature or DEFAULT, "context": plain(context)}
     return json.dumps(body | {"examples": [plain(one) for one in examples]}).encode()
+
+
+def _of_one_type(given: Any) -> Any:
+    """Integers beside floats as floats: a feature holds the one or the other."""
+    mixed = isinstance(given, list) and {type(one) for one in given} == {int, float}
+    return [float(one) for one in given] if mixed else given

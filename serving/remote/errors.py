@@ -11,6 +11,11 @@ ServingError                the server did not answer with a result
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from google.protobuf.message import DecodeError
+
 
 class ServingError(Exception):
     """The server did not answer with a result.
@@ -86,3 +91,19 @@ def error_of_http(status: int, message: str) -> ServingError:
     'UNAVAILABLE'
     """
     return error_of(_HTTP.get(status, "INTERNAL"), message)
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Reads an answer; whatever stands in it that should not is the server's failure.
+
+    >>> with understood():
+    ...     {}["outputs"]
+    Traceback (most recent call last):
+    serving.remote.errors.ServerError: INTERNAL: the answer cannot be read: KeyError: 'outputs'
+    """
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, DecodeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise error_of("INTERNAL", f"the answer cannot be read: {reason}") from error

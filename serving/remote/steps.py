@@ -42,7 +42,7 @@ class VersionStatus(NamedTuple):
     error: str
 
 
-Steps = Generator[Wire, bytes, Any]
+Steps = Generator[Wire, bytes, Any]  # is sent each answer, or thrown the ServingError in its place
 
 
 class Calls(Protocol):

@@ -13,11 +13,17 @@ import aiohttp
 import grpc
 import urllib3
 
+from serving.remote.deadline import pool_with_deadlines
 from serving.remote.errors import ServingError, error_of, error_of_http
 from serving.remote.steps import Wire
 
-_UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+_CHANNEL = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.lb_policy_name", "round_robin"),  # over all addresses that a name stands for
+]
 _CONNECTIONS = 32
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)  # each call has its own
 
 
 def is_grpc(url: str) -> bool:
@@ -36,9 +42,9 @@ def _channel(api: Any, url: str, ca_file: str) -> Any:
     """A channel of `grpc` or `grpc.aio`."""
     parts = urlsplit(url)
     if parts.scheme != "grpcs":
-        return api.insecure_channel(parts.netloc, _UNLIMITED)
+        return api.insecure_channel(parts.netloc, _CHANNEL)
     credentials = grpc.ssl_channel_credentials(Path(ca_file).read_bytes() if ca_file else None)
-    return api.secure_channel(parts.netloc, credentials, _UNLIMITED)
+    return api.secure_channel(parts.netloc, credentials, _CHANNEL)
 
 
 class GrpcTransport:
@@ -61,16 +67,24 @@ class AsyncGrpcTransport:
     """One gRPC channel on the event loop."""
 
     def __init__(self, url: str, ca_file: str) -> None:
-        self._channel = _channel(grpc.aio, url, ca_file)
+        self._url, self._ca_file = url, ca_file
+        self._opened: grpc.aio.Channel | None = None
+
+    def _channel(self) -> grpc.aio.Channel:
+        """Opened at the first call, since it belongs to the event loop of that."""
+        if self._opened is None:
+            self._opened = _channel(grpc.aio, self._url, self._ca_file)
+        return self._opened
 
     async def send(self, wire: Wire, timeout_s: float) -> bytes:
         try:
-            return await self._channel.unary_unary(wire.path)(wire.body, timeout=timeout_s)
+            return await self._channel().unary_unary(wire.path)(wire.body, timeout=timeout_s)
         except grpc.RpcError as error:
             raise _of_grpc(error) from error
 
     async def close(self) -> None:
-        await self._channel.close()
+        if self._opened:
+            await self._opened.close()
 
 
 def _of_grpc(error: Any) -> ServingError:
@@ -82,14 +96,15 @@ class RestTransport:
 
     def __init__(self, url: str, ca_file: str) -> None:
         self._url = url.rstrip("/")
-        self._pool = urllib3.PoolManager(maxsize=_CONNECTIONS, ca_certs=ca_file or None)
+        self._pool = pool_with_deadlines(maxsize=_CONNECTIONS, ca_certs=ca_file or None)
 
     def send(self, wire: Wire, timeout_s: float) -> bytes:
+        url, timeout = self._url + wire.path, urllib3.Timeout(total=timeout_s)
         try:
-            answer = self._pool.request(
-                wire.verb, self._url + wire.path, body=wire.body, timeout=timeout_s, retries=False
-            )
-        except urllib3.exceptions.ReadTimeoutError as error:
+            answer = self._pool.request(wire.verb, url, body=wire.body, timeout=timeout, retries=False)
+        except urllib3.exceptions.NewConnectionError as error:  # a TimeoutError to urllib3, though it is none
+            raise error_of("UNAVAILABLE", str(error)) from error
+        except urllib3.exceptions.TimeoutError as error:
             raise error_of("DEADLINE_EXCEEDED", f"no answer within {timeout_s:.3g} s.") from error
         except urllib3.exceptions.HTTPError as error:
             raise error_of("UNAVAILABLE", str(error)) from error
@@ -110,7 +125,8 @@ class AsyncRestTransport:
         """Opened at the first call, since it belongs to the event loop of that."""
         if self._opened is None:
             tls = ssl.create_default_context(cafile=self._ca_file or None)
-            self._opened = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=tls))
+            connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=tls)
+            self._opened = aiohttp.ClientSession(connector=connector, timeout=_NO_TIMEOUT)
         return self._opened
 
     async def send(self, wire: Wire, timeout_s: float) -> bytes:

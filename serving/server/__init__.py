@@ -11,6 +11,7 @@ For development and small use; production runs TensorFlow Serving itself, with t
     examples.py     tf.Example in, classes and values out
     service.py      the calls, whatever the protocol
     rest_json.py    JSON in, JSON out
+    bodies.py       bodies of HTTP requests, bounded
     grpc_api.py, rest_api.py, metrics.py
     local.py        all of it together, from start to drain
 """

@@ -10,6 +10,8 @@ from tensorflow_serving.config import model_server_config_pb2 as configs
 
 import semid_tf as sid
 
+_PLATFORM = "tensorflow"
+
 
 @dataclass(frozen=True)
 class ServerConfig:
@@ -19,7 +21,8 @@ class ServerConfig:
         host: address to listen at; other machines reach it only if this is changed.
         grpc_port, rest_port: 0 = any free port.
         tls_cert, tls_key: PEM files; given both, gRPC and REST speak TLS only.
-        max_message_mb: a larger gRPC message is RESOURCE_EXHAUSTED, a larger HTTP body is 413.
+        max_message_mb: a larger gRPC message is RESOURCE_EXHAUSTED, a larger HTTP body is 413; of all bodies
+            together no more than sixteen times as much is held, further ones are UNAVAILABLE.
         max_candidates: most elements of the first two dimensions of an input together.
         max_in_flight: further requests are UNAVAILABLE at once.
         max_batch: most rows (first dimension) that run together; 1 = no batching.
@@ -53,11 +56,32 @@ class ServerConfig:
             raise sid.ConfigError("TLS needs both tls_cert and tls_key; got one of them.")
 
 
+def address_of(host: str, port: int) -> str:
+    """Host and port in one.
+
+    >>> address_of("localhost", 8500), address_of("::1", 8500)
+    ('localhost:8500', '[::1]:8500')
+    """
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def require_base_path(path: str | Path) -> None:
+    """Checks that a folder is one that holds version folders, or will.
+
+    Raises:
+        ConfigError: it is no folder, or a version's own.
+    """
+    if not Path(path).is_dir():
+        raise sid.ConfigError(f"{path} is no folder; give the one that holds the version folders 1, 2, ...")
+    if (Path(path) / "saved_model.pb").is_file():
+        raise sid.ConfigError(f"{path} is the folder of one version; give the one above it.")
+
+
 def one_model(name: str, base_path: str | Path) -> configs.ModelServerConfig:
     """The latest version of one model."""
     config = configs.ModelServerConfig()
     config.model_config_list.config.add(
-        name=name, base_path=str(Path(base_path).absolute()), model_platform="tensorflow"
+        name=name, base_path=str(Path(base_path).absolute()), model_platform=_PLATFORM
     )
     return config
 
@@ -77,15 +101,17 @@ def read_models(path: str | Path) -> configs.ModelServerConfig:
 
 
 def require_models(config: configs.ModelServerConfig) -> None:
-    """Checks names and folders.
+    """Checks names, folders and platforms.
 
     Raises:
-        ConfigError: a name comes twice, or a name or folder is missing.
+        ConfigError: a name comes twice, a name or folder is missing, or a platform is not TensorFlow's.
     """
     seen: set[str] = set()
     for model in config.model_config_list.config:
         if not model.name or not model.base_path:
             raise sid.ConfigError(f"model {model.name!r} needs both a name and a base_path.")
+        if model.model_platform != _PLATFORM:
+            raise sid.ConfigError(f'model {model.name!r} needs model_platform: "{_PLATFORM}".')
         if model.name in seen:
             raise sid.ConfigError(f"model {model.name!r} is named twice; names must be unique.")
         seen.add(model.name)

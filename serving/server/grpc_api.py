@@ -18,7 +18,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.server.config import ServerConfig
+from serving.server.config import ServerConfig, address_of
 from serving.server.refusal import Code, RefusedError, refusal_of
 from serving.server.service import Service
 
@@ -111,7 +111,7 @@ def grpc_server(service: Service, config: ServerConfig) -> tuple[grpc.aio.Server
             for name, methods in handlers.items()
         ]
     )
-    address = f"{config.host}:{config.grpc_port}"
+    address = address_of(config.host, config.grpc_port)
     try:
         return server, _bind(server, address, config)
     except RuntimeError as error:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from aiohttp import web
 from tensorflow_serving.config import model_server_config_pb2 as configs
 
-from serving.server.config import ServerConfig
+from serving.server.config import ServerConfig, address_of
 from serving.server.grpc_api import grpc_server
 from serving.server.rest_api import RestApi
 from serving.server.service import Service
@@ -61,7 +61,8 @@ class LocalServer:
         await site.start()
         await self._grpc.start()
         self._poll = asyncio.get_running_loop().create_task(self._look_for_versions())
-        return Addresses(f"{config.host}:{grpc_port}", f"{config.host}:{self._runner.addresses[0][1]}")
+        rest_port = self._runner.addresses[0][1]
+        return Addresses(address_of(config.host, grpc_port), address_of(config.host, rest_port))
 
     async def _look_for_versions(self) -> None:
         while True:

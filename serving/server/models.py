@@ -2,13 +2,15 @@
 
 A new version is loaded and warmed up beside the old one; then one assignment sends new requests to it, while
 those under way keep the old one alive until they end. One that cannot be loaded is refused and tried again
-only when its files have changed; meanwhile the next lower version serves.
+only when its files have changed; meanwhile the next lower version serves. A model whose base path has changed
+is served from the former one until a version of the new one is loaded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,7 @@ from serving.server.servable import Servable
 from serving.versions import versions
 
 State = status.ModelVersionStatus
+_log = logging.getLogger(__name__)
 
 
 class _Known(NamedTuple):
@@ -39,7 +42,12 @@ class _Model:
     def __init__(self, config: configs.ModelConfig) -> None:
         self.config = config
         self.loaded: dict[int, Servable] = {}
+        self.former: dict[int, Servable] = {}  # of another base path, while nothing of this one is loaded
         self.known: dict[int, _Known] = {}
+
+    def serving(self) -> dict[int, Servable]:
+        """The versions that answer."""
+        return self.loaded or self.former
 
     def folder(self, version: int) -> Path:
         return Path(self.config.base_path) / str(version)
@@ -79,7 +87,7 @@ class Models:
 
     def ready(self) -> bool:
         """Whether every model has a version that answers."""
-        return all(model.loaded for model in self._models.values())
+        return all(model.serving() for model in self._models.values())
 
     def find(self, spec: model_pb2.ModelSpec) -> Servable:
         """The version that a request asks for: by number, by label, or the latest.
@@ -90,7 +98,7 @@ class Models:
         if not spec.name:
             raise invalid("ModelSpec has no name specified.")
         model = self._models.get(spec.name)
-        loaded = model.loaded if model else {}
+        loaded = model.serving() if model else {}
         version = self._version(spec, model)
         if version is None and loaded:
             return loaded[max(loaded)]
@@ -123,13 +131,21 @@ class Models:
         for number in known if version is None else [version]:
             yield _status(number, known[number])
 
-    async def configure(self, config: configs.ModelServerConfig) -> None:
-        """Serves exactly these models from now on; returns when they are loaded."""
+    async def configure(self, config: configs.ModelServerConfig) -> list[str]:
+        """Serves exactly these models from now on.
+
+        Returns:
+            When they are loaded, the names of those of which no version is.
+        """
         async with self._scanning:
             old, self._models = self._models, {}
             for wanted in config.model_config_list.config:
                 self._models[wanted.name] = _kept(old.get(wanted.name), wanted)
         await self.scan()
+        missing = [model.config for model in self._models.values() if not model.loaded]
+        for one in missing:
+            _log.warning("%s: no version is loaded from %s", one.name, one.base_path)
+        return [one.name for one in missing]
 
     async def scan(self) -> None:
         """Looks for versions that came or went."""
@@ -152,9 +168,12 @@ class Models:
         try:
             model.loaded[version] = await self._in_thread(Servable, name, version, model.folder(version))
         except Exception as error:
-            model.known[version] = _Known(State.END, refusal_of(error), stamp)
+            refusal = refusal_of(error)
+            model.known[version] = _Known(State.END, refusal, stamp)
+            _log.warning("%s: version %d is refused: %s", name, version, refusal)
             return False
         model.known[version] = _Known(State.AVAILABLE)
+        _log.info("%s: version %d is loaded", name, version)
         return True
 
     async def _unload_others(self, model: _Model) -> None:
@@ -164,7 +183,10 @@ class Models:
         for version in unwanted:
             del model.loaded[version]
             model.known[version] = _Known(State.END)
-        if unwanted:
+            _log.info("%s: version %d is unloaded", model.config.name, version)
+        replaced = model.former if model.loaded else {}
+        if unwanted or replaced:
+            replaced.clear()
             await self._in_thread(gc.collect)
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
@@ -176,10 +198,12 @@ class Models:
 
 
 def _kept(old: _Model | None, config: configs.ModelConfig) -> _Model:
-    """A model with its loaded versions, where only policy and labels have changed."""
+    """A model with the versions that are loaded by its former configuration."""
     model = _Model(config)
-    if old and old.config.base_path == config.base_path:
-        model.loaded, model.known = old.loaded, old.known
+    if old and Path(old.config.base_path) == Path(config.base_path):
+        model.loaded, model.former, model.known = old.loaded, old.former, old.known
+    elif old:
+        model.former = dict(old.serving())
     return model
 
 

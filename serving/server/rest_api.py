@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from typing import Any
@@ -19,6 +18,7 @@ from tensorflow_serving.apis import (
 
 from serving.server import metrics, rest_json
 from serving.server.batching import Outputs
+from serving.server.bodies import Bodies, BodyError
 from serving.server.refusal import Code, RefusedError, invalid, refusal_of
 from serving.server.service import Service, specs_of
 from serving.server.tensors import from_array
@@ -35,10 +35,11 @@ class RestApi:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._bodies = Bodies(service.config.max_message_mb * _MB, service.config.body_timeout_s)
 
     def application(self) -> web.Application:
         """All of it as one application."""
-        app = web.Application(client_max_size=self._service.config.max_message_mb * _MB)
+        app = web.Application()
         app.router.add_get(metrics.PATH, self._metrics)
         app.router.add_get("/healthz", self._health)
         app.router.add_route("*", "/{path:(?s:.*)}", self._any)
@@ -54,11 +55,8 @@ class RestApi:
     async def _any(self, request: web.Request) -> web.Response:
         try:
             return _json(await self._answer(request))
-        except web.HTTPRequestEntityTooLarge:
-            most = self._service.config.max_message_mb
-            return _error(f"The body is larger than {most} MB, which is the most allowed.", 413)
-        except TimeoutError:
-            return _error("The body did not come in time.", 408)
+        except BodyError as error:
+            return _error(str(error), error.http_status)
         except Exception as error:
             refusal = refusal_of(error)
             return _error(str(refusal), refusal.http_status)
@@ -72,9 +70,10 @@ class RestApi:
         if request.method == "GET":
             return self._describe(spec, bool(match["metadata"]))
         verb = match["verb"].lower()
-        async with asyncio.timeout(self._service.config.body_timeout_s):
-            body = await request.read()
-        async with self._service.admitted(spec.name, verb.capitalize(), "REST"):
+        async with (
+            self._bodies.read(request) as body,
+            self._service.admitted(spec.name, verb, "REST"),
+        ):
             return await getattr(self, f"_{verb}")(spec, body)
 
     def _describe(self, spec: model_pb2.ModelSpec, metadata: bool) -> bytes:

@@ -109,7 +109,10 @@ def _numbers(value: Any, dtype: Any) -> np.ndarray:
         if array.min() < limits.min or array.max() > limits.max:
             raise OverflowError("a value is out of range")
     with np.errstate(over="ignore"):
-        return array.astype(dtype)
+        there = array.astype(dtype)
+    if wanted == "f" and not np.array_equal(np.isfinite(there), np.isfinite(array)):
+        raise OverflowError("a value is out of range")
+    return there
 
 
 def _strings(value: Any) -> np.ndarray:
@@ -140,6 +143,8 @@ def write_predict(outputs: Outputs, rows: bool) -> bytes:
         return _dumps({"outputs": values if lone is None else lone})
     if any(not isinstance(value, list) for value in values.values()):
         raise invalid("an output has no rows; ask with inputs instead of instances.")
+    if len({len(value) for value in values.values()}) > 1:
+        raise invalid("the outputs differ in rows; ask with inputs instead of instances.")
     listed = lone or [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
     return _dumps({"predictions": listed})
 
@@ -199,8 +204,10 @@ def _fill(feature: Any, given: list[Any]) -> None:
         feature.bytes_list.value.extend(_bytes(given))
     elif all(isinstance(one, int) for one in given):
         feature.int64_list.value.extend(given)
-    else:
+    elif all(isinstance(one, float) for one in given):
         feature.float_list.value.extend(given)
+    else:
+        raise TypeError(f"got {', '.join(sorted({type(one).__name__ for one in given}))}")
 
 
 def write_classes(result: Any) -> bytes:

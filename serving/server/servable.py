@@ -26,7 +26,7 @@ class Signature(NamedTuple):
     Attributes:
         run: takes and gives tensors by name.
         inputs, outputs: their types and shapes.
-        batched: whether all of them begin with the batch, so that requests can run together.
+        batched: whether requests can run together, and each gets the answer that it would alone.
     """
 
     run: Any
@@ -44,7 +44,8 @@ class Servable:
         folder: the version's folder.
 
     Attributes:
-        signature_defs: what the SavedModel says of its signatures.
+        signatures: by name.
+        signature_defs: what the SavedModel says of them.
 
     Raises:
         Exception: it cannot be loaded, or does not answer its own warm-up requests.
@@ -55,7 +56,7 @@ class Servable:
         require_unchanged(folder)
         self.signature_defs = _signature_defs(folder)
         self._module = tf.saved_model.load(str(folder))
-        self._signatures = {key: _signature(run) for key, run in self._module.signatures.items()}
+        self.signatures = {key: _signature(run) for key, run in self._module.signatures.items()}
         self._warm_up(folder / WARMUP_FILE)
 
     def signature(self, name: str) -> Signature:
@@ -65,9 +66,9 @@ class Servable:
             RefusedError: FAILED_PRECONDITION, as TensorFlow Serving says it.
         """
         name = name or DEFAULT
-        if name not in self._signatures:
+        if name not in self.signatures:
             raise RefusedError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
-        return self._signatures[name]
+        return self.signatures[name]
 
     def _warm_up(self, path: Path) -> None:
         if not path.is_file():
@@ -91,5 +92,18 @@ def _signature_defs(folder: Path) -> dict[str, Any]:
 
 def _signature(run: Any) -> Signature:
     inputs, outputs = run.structured_input_signature[1], run.structured_outputs
-    shapes = [spec.shape for spec in (*inputs.values(), *outputs.values())]
-    return Signature(run, inputs, outputs, all(shape.rank and shape[0] is None for shape in shapes))
+    return Signature(run, inputs, outputs, _batched(inputs, outputs))
+
+
+def _batched(inputs: Mapping[str, tf.TensorSpec], outputs: Mapping[str, tf.TensorSpec]) -> bool:
+    """Whether all begin with the batch, and no output is as wide as the widest of its rows.
+
+    Requests that run together agree in all dimensions of the inputs but the first. So a width that is an
+    input's is the same for all of them, but not one that comes out of, say, serialized examples.
+    """
+    begin = all(spec.shape.rank and spec.shape[0] is None for spec in (*inputs.values(), *outputs.values()))
+    return begin and (_open(inputs) or not _open(outputs))
+
+
+def _open(specs: Mapping[str, tf.TensorSpec]) -> bool:
+    return any(None in spec.shape[1:].as_list() for spec in specs.values())

@@ -25,9 +25,10 @@ from serving.server.examples import (
     CLASSIFY,
     REGRESS,
     classifications,
+    classifier,
     regressions,
+    regressor,
     serialized_examples,
-    signature_of,
 )
 from serving.server.metrics import Metrics
 from serving.server.models import Models
@@ -111,49 +112,58 @@ class Service:
         self, request: classification_pb2.ClassificationRequest
     ) -> classification_pb2.ClassificationResponse:
         """Labels and scores of examples."""
+        servable = self.models.find(request.model_spec)
         return classification_pb2.ClassificationResponse(
-            **await self._of_examples(request, CLASSIFY, classifications)
+            model_spec=_spec(servable, request.model_spec),
+            result=await self._classes(servable, request.model_spec, request.input),
         )
 
     async def regress(self, request: regression_pb2.RegressionRequest) -> regression_pb2.RegressionResponse:
         """Values of examples."""
-        return regression_pb2.RegressionResponse(**await self._of_examples(request, REGRESS, regressions))
-
-    async def _of_examples(
-        self, request: Any, method: str, encode: Callable[[Outputs], Any]
-    ) -> dict[str, Any]:
         servable = self.models.find(request.model_spec)
-        signature = signature_of(servable, request.model_spec.signature_name, method)
-        examples = serialized_examples(request.input)
-        ((name, spec),) = signature.inputs.items()
-        inputs = {name: from_array(name, examples, spec, self.config.max_candidates)}
-        result = await self.run(signature, inputs, encode)
-        return {"model_spec": _spec(servable, request.model_spec), "result": result}
+        return regression_pb2.RegressionResponse(
+            model_spec=_spec(servable, request.model_spec),
+            result=await self._values(servable, request.model_spec, request.input),
+        )
 
     async def multi_inference(
         self, request: inference_pb2.MultiInferenceRequest
     ) -> inference_pb2.MultiInferenceResponse:
-        """Several classifications and regressions of the same examples by one model."""
-        if len({task.model_spec.name for task in request.tasks}) > 1:
+        """Several classifications and regressions of the same examples by one version of one model."""
+        specs = [task.model_spec for task in request.tasks]
+        if len({spec.name for spec in specs}) > 1:
             raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
-        names = [task.model_spec.signature_name or DEFAULT for task in request.tasks]
+        names = [spec.signature_name or DEFAULT for spec in specs]
         if len(set(names)) < len(names):
             raise invalid("Duplicate evaluation of a signature.")
-        results = [await self._inference(task, request.input) for task in request.tasks]
+        servable = self.models.find(specs[0] if specs else model_pb2.ModelSpec())
+        results = [await self._inference(servable, task, request.input) for task in request.tasks]
         return inference_pb2.MultiInferenceResponse(results=results)
 
-    async def _inference(self, task: Any, given: Any) -> inference_pb2.InferenceResult:
+    async def _inference(self, servable: Servable, task: Any, given: Any) -> inference_pb2.InferenceResult:
+        result = inference_pb2.InferenceResult(model_spec=_spec(servable, task.model_spec))
         if task.method_name == CLASSIFY:
-            request = classification_pb2.ClassificationRequest(model_spec=task.model_spec, input=given)
-            answer = await self.classify(request)
-            return inference_pb2.InferenceResult(
-                model_spec=answer.model_spec, classification_result=answer.result
-            )
-        if task.method_name == REGRESS:
-            wanted = regression_pb2.RegressionRequest(model_spec=task.model_spec, input=given)
-            value = await self.regress(wanted)
-            return inference_pb2.InferenceResult(model_spec=value.model_spec, regression_result=value.result)
-        raise RefusedError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
+            result.classification_result.CopyFrom(await self._classes(servable, task.model_spec, given))
+        elif task.method_name == REGRESS:
+            result.regression_result.CopyFrom(await self._values(servable, task.model_spec, given))
+        else:
+            raise RefusedError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
+        return result
+
+    async def _classes(
+        self, servable: Servable, spec: model_pb2.ModelSpec, given: Any
+    ) -> classification_pb2.ClassificationResult:
+        return await self._of_examples(classifier(servable, spec.signature_name), given, classifications)
+
+    async def _values(
+        self, servable: Servable, spec: model_pb2.ModelSpec, given: Any
+    ) -> regression_pb2.RegressionResult:
+        return await self._of_examples(regressor(servable, spec.signature_name), given, regressions)
+
+    async def _of_examples(self, signature: Signature, given: Any, encode: Callable[[Outputs], Any]) -> Any:
+        ((name, spec),) = signature.inputs.items()
+        inputs = {name: from_array(name, serialized_examples(given), spec, self.config.max_candidates)}
+        return await self.run(signature, inputs, encode)
 
     def metadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest
@@ -182,14 +192,21 @@ class Service:
     async def reload(
         self, request: model_management_pb2.ReloadConfigRequest
     ) -> model_management_pb2.ReloadConfigResponse:
-        """Serves other models; what both configurations have stays loaded."""
+        """Serves other models; what both configurations have stays loaded.
+
+        Raises:
+            RefusedError: INVALID_ARGUMENT, it is no configuration; UNKNOWN, nothing of a model is loaded.
+        """
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid("ReloadConfigRequest must have a model_config_list.")
         try:
             require_models(request.config)
         except sid.ConfigError as error:
             raise invalid(str(error)) from error
-        await self.models.configure(request.config)
+        if missing := await self.models.configure(request.config):
+            raise RefusedError(
+                Code.UNKNOWN, f"Some models did not become available: {{{', '.join(missing)}}}"
+            )
         response = model_management_pb2.ReloadConfigResponse()
         response.status.error_code = 0
         return response

@@ -24,6 +24,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import (
     classification_pb2,
+    get_model_metadata_pb2,
     get_model_status_pb2,
     input_pb2,
     model_pb2,
@@ -64,7 +65,7 @@ def test_predict(url: str) -> None:
         lengths = client.predict("tiny", {"text": ["ab"]}, "echo", outputs=["length"], version=1)
     assert numbers["y"].dtype == np.float32
     assert numbers["y"].tolist() == [[2, 5]]
-    assert strings["text"].tolist() == ["ä".encode(), b"\xff\x00"]
+    assert strings["text_bytes"].tolist() == ["ä".encode(), b"\xff\x00"]
     assert strings["length"].dtype == np.int32
     assert (list(lengths), lengths["length"].tolist()) == (["length"], [2])
 
@@ -82,7 +83,6 @@ def test_status(url: str) -> None:
         ("tiny", "", [[1.0]], {"version": 9}, errors.NotFoundError),
         ("tiny", "", [[1.0]], {"label": "canary"}, errors.RequestError),
         ("tiny", "none", [[1.0]], {}, errors.RequestError),
-        ("tiny", "", [1.0], {}, errors.RequestError),
         ("tiny", "", [["text"]], {}, errors.RequestError),
         ("tiny", "", [[1.0]], {"outputs": ["z"]}, errors.RequestError),
         ("tiny", "", [[1.0]], {"timeout_s": 1e-6}, errors.DeadlineError),
@@ -159,6 +159,9 @@ MESSAGES = [
     (wire_pb2.ClassificationResponse, classification_pb2.ClassificationResponse.DESCRIPTOR),
     (wire_pb2.RegressionRequest, regression_pb2.RegressionRequest.DESCRIPTOR),
     (wire_pb2.RegressionResponse, regression_pb2.RegressionResponse.DESCRIPTOR),
+    (wire_pb2.GetModelMetadataRequest, get_model_metadata_pb2.GetModelMetadataRequest.DESCRIPTOR),
+    (wire_pb2.GetModelMetadataResponse, get_model_metadata_pb2.GetModelMetadataResponse.DESCRIPTOR),
+    (wire_pb2.SignatureDefMap, get_model_metadata_pb2.SignatureDefMap.DESCRIPTOR),
     (wire_pb2.GetModelStatusRequest, get_model_status_pb2.GetModelStatusRequest.DESCRIPTOR),
     (wire_pb2.GetModelStatusResponse, get_model_status_pb2.GetModelStatusResponse.DESCRIPTOR),
 ]

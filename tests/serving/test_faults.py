@@ -20,7 +20,15 @@ import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    predict_pb2,
+    regression_pb2,
+)
 from tiny_models import ANY_PORT, publish_tiny
 
 from serving.client import Client
@@ -113,9 +121,22 @@ def serves_on(addresses: Addresses) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def call(addresses: Addresses) -> Iterator[Any]:
-    with grpc.insecure_channel(addresses.grpc) as channel:
-        yield channel.unary_unary(PREDICT)
+def channel(addresses: Addresses) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(addresses.grpc) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def spare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[grpc.Channel]:
+    """To another server, whose models may be taken away."""
+    models = one_model("tiny", tmp_path_factory.mktemp("empty"))
+    with serving_in_thread(models, ANY_PORT) as where, grpc.insecure_channel(where.grpc) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def call(channel: grpc.Channel) -> Any:
+    return channel.unary_unary(PREDICT)
 
 
 @FUZZ
@@ -146,6 +167,65 @@ def test_fuzzed_rest(addresses: Addresses, path: str, body: bytes) -> None:
     assert answer.status_code in (200, 400, 404, 405), answer.text
     if answer.status_code != 200:
         assert "\n" not in answer.json()["error"]
+
+
+SERVICES = {
+    "PredictionService/Classify": classification_pb2.ClassificationRequest,
+    "PredictionService/Regress": regression_pb2.RegressionRequest,
+    "PredictionService/MultiInference": inference_pb2.MultiInferenceRequest,
+    "PredictionService/GetModelMetadata": get_model_metadata_pb2.GetModelMetadataRequest,
+    "ModelService/GetModelStatus": get_model_status_pb2.GetModelStatusRequest,
+    "ModelService/HandleReloadConfigRequest": model_management_pb2.ReloadConfigRequest,
+}
+specs = st.builds(
+    lambda name, signature: {"name": name, "signature_name": signature},
+    names,
+    st.sampled_from(["", "echo", "x"]),
+)
+methods = st.sampled_from(["tensorflow/serving/classify", "tensorflow/serving/regress", "x", ""])
+tasks = st.builds(lambda spec, method: {"model_spec": spec, "method_name": method}, specs, methods)
+examples = st.binary(max_size=8).map(
+    lambda value: {"features": {"feature": {"x": {"bytes_list": {"value": [value]}}}}}
+)
+models = st.builds(
+    lambda name, path, platform: {"name": name, "base_path": path, "model_platform": platform},
+    names,
+    st.sampled_from(["/missing", ""]),
+    st.sampled_from(["tensorflow", "x"]),
+)
+FIELDS = {
+    "model_spec": specs,
+    "input": st.lists(examples, max_size=2).map(lambda listed: {"example_list": {"examples": listed}}),
+    "tasks": st.lists(tasks, max_size=3),
+    "metadata_field": st.lists(st.sampled_from(["signature_def", "x"]), max_size=2),
+    "config": st.lists(models, max_size=2).map(lambda listed: {"model_config_list": {"config": listed}}),
+}
+
+
+@st.composite
+def other_requests(draw: Any) -> tuple[str, bytes]:
+    """A call and what goes to it: parts are wrong or missing, perhaps it is cut off."""
+    call = draw(st.sampled_from(sorted(SERVICES)))
+    names_of = SERVICES[call].DESCRIPTOR.fields_by_name
+    wanted = [name for name in FIELDS if name in names_of and draw(st.integers(0, 3))]
+    body = SERVICES[call](**{name: draw(FIELDS[name]) for name in wanted}).SerializeToString()
+    return call, body[: draw(st.integers(0, len(body)))] if draw(st.integers(0, 4)) == 0 else body
+
+
+@FUZZ
+@given(asked=other_requests())
+def test_fuzzed_other_calls(channel: grpc.Channel, spare: grpc.Channel, asked: tuple[str, bytes]) -> None:
+    call, body = asked
+    where = spare if "Reload" in call else channel
+    try:
+        where.unary_unary(f"/tensorflow.serving.{call}")(body, timeout=20)
+    except grpc.RpcError as error:
+        assert error.code().name in {"INTERNAL", "UNIMPLEMENTED", "UNKNOWN", *GOOD_CODES}, error
+        if error.code().name == "INTERNAL":
+            assert error.details().startswith("the request is no tensorflow.serving."), error
+        if error.code().name == "UNKNOWN":
+            assert error.details().startswith("Some models did not become available"), error
+        assert "\n" not in error.details()
 
 
 SESSION = requests.Session()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,8 @@ def test_predict_by_grpc_and_rest(server: Running) -> None:
     rows = [{"text": "é"}, {"text": {"b64": base64.b64encode(b"\xff\x00\x01").decode()}}]
     answer = server.post(predict, {"signature_name": "echo", "instances": rows}).json()
     assert answer["predictions"] == [
-        {"text": "é", "length": 2},
-        {"text": {"b64": "/wAB"}, "length": 3},
+        {"text_bytes": {"b64": "w6k="}, "length": 2},
+        {"text_bytes": {"b64": "/wAB"}, "length": 3},
     ]
 
 
@@ -161,6 +162,7 @@ def test_bad_requests_get_their_code_and_one_line(server: Running) -> None:
         ("/v1/models/tiny:predict", {"instances": [[1], [1, 2]]}, 400),
         ("/v1/models/tiny:predict", {"instances": [["a"]]}, 400),
         ("/v1/models/tiny:predict", {"instances": []}, 400),
+        ("/v1/models/tiny:predict", {"instances": [[1e39]]}, 400),
         ("/v1/models/tiny:predict", {"inputs": {"x": [[1]]}, "instances": [[1]]}, 400),
         ("/v1/models/tiny:predict", {"inputs": {"z": [[1]]}}, 400),
         ("/v1/models/tiny:predict", {"instances": [[1]], "signature_name": "z"}, 400),
@@ -208,23 +210,30 @@ def test_status_metadata_metrics_and_health(server: Running) -> None:
     assert {"serving_default", "echo"} <= set(unpacked.signature_def)
     server.predict(batch([1]))
     server.post("/v1/models/tiny:predict", b"{")
+    server.post("/v1/models/tiny:predict", {"instances": [[1]]})
     page = server.get("/monitoring/prometheus/metrics").text
-    assert ':tensorflow:serving:request_count{model_name="tiny",status="OK"} 1.0' in page
+    assert ':tensorflow:serving:request_count{model_name="tiny",status="OK"} 2.0' in page
     assert ':tensorflow:serving:request_count{model_name="tiny",status="INVALID_ARGUMENT"} 1.0' in page
-    assert (
-        ':tensorflow:serving:request_latency_count{API="Predict",entrypoint="GRPC",model_name="tiny"}' in page
-    )
+    for labels, count in (('API="Predict",entrypoint="GRPC"', 1.0), ('API="predict",entrypoint="REST"', 2.0)):
+        name = f':tensorflow:serving:request_latency_count{{{labels},model_name="tiny"}}'
+        assert f"{name} {count}" in page
 
 
 def test_a_new_version_takes_over_without_one_failed_request(server: Running) -> None:
     answers: list[float] = []
     stop = threading.Event()
 
-    def ask() -> None:
-        while not stop.is_set():
-            answers.append(float(server.predict(batch([1]))[0, 0]))
+    def ask_by_grpc() -> float:
+        return server.predict(batch([1])).item()
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    def ask_by_rest() -> float:
+        return server.post("/v1/models/tiny:predict", {"inputs": [[1]]}).json()["outputs"][0][0]
+
+    def work(ask: Callable[[], float]) -> None:
+        while not stop.is_set():
+            answers.append(ask())
+
+    threads = [threading.Thread(target=work, args=(ask,)) for ask in 2 * (ask_by_grpc, ask_by_rest)]
     for thread in threads:
         thread.start()
     publish_tiny(server.root, 2, 5.0)
@@ -236,6 +245,8 @@ def test_a_new_version_takes_over_without_one_failed_request(server: Running) ->
         thread.join()
     assert set(answers) == {2.0, 5.0}
     assert answers[-1] == 5.0
+    page = server.get("/monitoring/prometheus/metrics").text
+    assert re.findall(r'request_count{model_name="tiny",status="(\w+)"}', page) == ["OK"]
 
 
 def test_a_corrupt_version_is_refused_and_the_old_one_serves_on(server: Running, tmp_path: Path) -> None:
@@ -250,6 +261,20 @@ def test_a_corrupt_version_is_refused_and_the_old_one_serves_on(server: Running,
     (server.root / "2" / data.relative_to(whole)).write_bytes(content)
     server.wait_for(2, AVAILABLE)
     assert server.predict(batch([1])).tolist() == [[5]]
+
+
+def test_more_candidates_than_allowed_are_refused(tmp_path: Path) -> None:
+    publish_tiny(tmp_path, 1, 2.0)
+    config = dataclasses.replace(ANY_PORT, max_candidates=6)
+    with serving_in_thread(one_model("tiny", tmp_path), config) as addresses:
+        server = Running(addresses, tmp_path)
+        assert server.predict(np.ones((2, 3), np.float32)).shape == (2, 3)
+        with pytest.raises(grpc.RpcError, match="input x has 8 candidates; at most 6 are allowed") as caught:
+            server.predict(np.ones((2, 4), np.float32))
+        assert caught.value.code() == Code.INVALID_ARGUMENT
+        answer = server.post("/v1/models/tiny:predict", {"instances": [[1] * 7]})
+        assert (answer.status_code, "at most 6 are allowed" in answer.text) == (400, True)
+        server.channel.close()
 
 
 def test_several_models_policies_and_labels(tmp_path: Path) -> None:
@@ -316,7 +341,7 @@ def test_classify_regress_and_multi_inference_of_a_real_export(exports: Any, tmp
                 np.testing.assert_allclose([row[0].score for row in classes], scores, rtol=0, atol=1e-6)
                 values = client.regress("ranker", examples, context, "regress")
                 np.testing.assert_allclose(values, scores, rtol=0, atol=1e-6)
-                with pytest.raises(errors.RequestError, match="method_name to be tensorflow/serving/cla"):
+                with pytest.raises(errors.RequestError, match="contain at least one of"):
                     client.classify("ranker", examples, context, "regress")
         server = Running(where, tmp_path)
         asked = inference_pb2.MultiInferenceRequest()

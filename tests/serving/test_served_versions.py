@@ -50,7 +50,7 @@ def test_versions_count_up_from_one(tmp_path: Path, chain: list[sid.Artifact]) -
 def test_numbers_follow_the_highest_and_pass_over_other_names(
     tmp_path: Path, chain: list[sid.Artifact]
 ) -> None:
-    for name in ("9", "10", "canary", "²"):
+    for name in ("9", "10", "canary", "²", "٣", "007", str(1 << 63), "9" * 20):
         (tmp_path / name).mkdir()
     (tmp_path / "99").write_text("a file is no version")
     assert versions(tmp_path) == [9, 10]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tiny_models import batch
+from tiny_models import batch, publish_function, publish_tiny
 
 from serving.server.batching import Batcher, Work
 from serving.server.refusal import Code, RefusedError
-from serving.server.servable import Signature
+from serving.server.servable import Servable, Signature
 from serving.server.tensors import from_array
 
 SPEC = tf.TensorSpec((None, None), tf.float32)
@@ -37,16 +38,20 @@ class Calls:
 def run(arrays: list[np.ndarray], max_rows: int = 8) -> tuple[Calls, list[Any]]:
     """All at once, by one thread."""
     calls = Calls()
+    return calls, run_work([calls.work(array) for array in arrays], max_rows)
+
+
+def run_work(works: list[Work], max_rows: int = 8) -> list[Any]:
+    """The answers."""
 
     async def all_at_once() -> list[Any]:
         batcher = Batcher(max_rows, workers=1)
         try:
-            work = [batcher.run(calls.work(array)) for array in arrays]
-            return await asyncio.gather(*work, return_exceptions=True)
+            return await asyncio.gather(*map(batcher.run, works), return_exceptions=True)
         finally:
             batcher.close()
 
-    return calls, asyncio.run(all_at_once())
+    return asyncio.run(all_at_once())
 
 
 def test_equal_shapes_run_together_in_the_order_of_their_coming() -> None:
@@ -74,3 +79,28 @@ def test_a_request_larger_than_a_batch_runs_alone() -> None:
     calls, answers = run([batch([0]), np.ones((20, 1), np.float32), batch([1])])
     assert [len(answer) for answer in answers] == [1, 20, 1]
     assert calls.shapes == [[1, 1], [20, 1], [1, 1]]
+
+
+def test_an_answer_is_no_wider_than_alone(tmp_path: Path) -> None:
+    """Lists of any length in serialized form: the shapes of the inputs agree, those of the answers do not."""
+
+    def numbers(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.strings.to_number(tf.strings.split(inputs).to_tensor("0"))}
+
+    spec = tf.TensorSpec((None,), tf.string, "inputs")
+    signature = Servable("lists", 1, publish_function(tmp_path, 1, numbers, spec)).signature("")
+    lists = ["1", "2", "3 4 5 6", "7", "8 9"]
+    works = [
+        Work(
+            signature,
+            {"inputs": from_array("inputs", np.array([text], object), spec, 10)},
+            lambda outputs: outputs["y"].numpy().tolist(),
+        )
+        for text in lists
+    ]
+    assert run_work(works) == [[[float(one) for one in text.split()]] for text in lists]
+
+
+def test_signatures_whose_widths_are_those_of_their_inputs_are_batched(tmp_path: Path) -> None:
+    tiny = Servable("tiny", 1, publish_tiny(tmp_path, 1, 2.0))
+    assert {name: tiny.signature(name).batched for name in ("", "echo")} == {"": True, "echo": True}

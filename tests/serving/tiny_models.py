@@ -26,7 +26,7 @@ def tiny_module(factor: float) -> tf.Module:
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "text")])
     def echo(text: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"text": text, "length": tf.strings.length(text)}
+        return {"text_bytes": text, "length": tf.strings.length(text)}
 
     module.times, module.echo = times, echo
     return module
@@ -34,12 +34,24 @@ def tiny_module(factor: float) -> tf.Module:
 
 def publish_tiny(root: Path, version: int, factor: float) -> Path:
     """A version folder that appears by one rename."""
+    module = tiny_module(factor)
+    return publish(root, version, module, serving_default=module.times, echo=module.echo)
+
+
+def publish(root: Path, version: int, module: tf.Module, **signatures: Any) -> Path:
+    """The same of any module."""
     root.mkdir(parents=True, exist_ok=True)
-    staged, module = tempfile.mkdtemp(prefix=".staging-", dir=root), tiny_module(factor)
-    signatures = {"serving_default": module.times, "echo": module.echo}
+    staged = tempfile.mkdtemp(prefix=".staging-", dir=root)
     tf.saved_model.save(module, staged, signatures=signatures)
     os.rename(staged, root / str(version))
     return root / str(version)
+
+
+def publish_function(root: Path, version: int, function: Any, *specs: tf.TensorSpec) -> Path:
+    """A version whose default signature is a function of named tensors."""
+    module = tf.Module()
+    module.function = tf.function(function, input_signature=specs)
+    return publish(root, version, module, serving_default=module.function)
 
 
 def batch(*rows: Any) -> np.ndarray:
