@@ -210,6 +210,7 @@ from semid_tf.training import (
     refit_sequential,
     score_examples,
     train_ranker,
+    train_with_own_parts,
     with_own_parts,
 )
 
@@ -388,6 +389,7 @@ __all__ = [
     "tokenizer_of_merges",
     "train_ranker",
     "train_sentencepiece",
+    "train_with_own_parts",
     "training_batches",
     "unified_features",
     "unique_rate",

@@ -2,7 +2,7 @@
 
 from semid_tf.training.best_epoch import BestEpoch
 from semid_tf.training.compact import compact_items
-from semid_tf.training.own_parts import fit_own_parts, with_own_parts
+from semid_tf.training.own_parts import fit_own_parts, train_with_own_parts, with_own_parts
 from semid_tf.training.parameter_servers import batches_of_workers, gathered_ranker
 from semid_tf.training.ranker import fit_ranker, score_examples, train_ranker
 from semid_tf.training.rowwise_adagrad import RowwiseAdagrad
@@ -20,5 +20,6 @@ __all__ = [
     "refit_sequential",
     "score_examples",
     "train_ranker",
+    "train_with_own_parts",
     "with_own_parts",
 ]
