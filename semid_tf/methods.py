@@ -204,6 +204,6 @@ _OWN_PARTS: dict[str, Callable[[Catalogue], _Own]] = {
 }
 
 BASE, ON_TOP = "unigram", tuple(_OWN_PARTS)
-SEMANTIC_METHODS = ("unigram", "prefix", "sentencepiece")
+SEMANTIC_METHODS = ("unigram", "prefix", *ON_TOP)
 METHODS = ("random_hash", "dense", *SEMANTIC_METHODS, "random_sid")
 ALL_METHODS = (*_EMBEDDINGS, *_OWN_PARTS)
