@@ -205,6 +205,7 @@ from semid_tf.training import (
     RowwiseAdagrad,
     batches_of_workers,
     compact_items,
+    extended_ranker,
     fit_own_parts,
     fit_ranker,
     fit_sequential,
@@ -212,6 +213,7 @@ from semid_tf.training import (
     refit_sequential,
     score_examples,
     train_ranker,
+    train_with_own_parts,
     with_own_parts,
 )
 
@@ -335,6 +337,7 @@ __all__ = [
     "drop_unknown",
     "embed_texts",
     "example_batches",
+    "extended_ranker",
     "fingerprint",
     "fit_own_parts",
     "fit_ranker",
@@ -392,6 +395,7 @@ __all__ = [
     "tokenizer_of_merges",
     "train_ranker",
     "train_sentencepiece",
+    "train_with_own_parts",
     "training_batches",
     "unified_features",
     "unique_rate",

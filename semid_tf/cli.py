@@ -20,10 +20,12 @@ from rich.console import Console
 
 from semid_tf.chain import Chain, load_ranker
 from semid_tf.config import load_run_config
-from semid_tf.daily import cut_into_days, train_by_day
+from semid_tf.daily import DAY, cut_into_days, train_by_day
 from semid_tf.errors import ConfigError, SemidError
-from semid_tf.methods import METHODS
+from semid_tf.methods import METHODS, features_of
+from semid_tf.models import Ranker
 from semid_tf.report import print_summary, summarize, without_nan, write_summary
+from semid_tf.training import extended_ranker
 from serving.docker import IMAGE, docker_command
 from serving.server.config import ServerConfig, one_model, read_models, require_base_path
 from serving.server.local import Addresses, serve
@@ -106,23 +108,41 @@ _step("verify", "8. Scores with the export in a bare process.", lambda chain: ch
 @click.argument("config", metavar="CONFIG.toml")
 @click.option("--from", "start", default="", help="A ranker.keras to go on from, instead of the run's own.")
 @click.option("--method", default="sentencepiece", show_default=True, type=click.Choice(METHODS))
-@click.option("--days", default=7, show_default=True, help="Parts of the period after training, in order.")
+@click.option("--days", default=7, show_default=True, help="At most so many days after training.")
+@click.option("--period", default=DAY, show_default=True, help="Length of a day in the timestamps' unit.")
 @click.option("--epochs", default=1, show_default=True, help="Passes over each day.")
 @click.option("--save", default="", help="Where to write the ranker of the last day but one.")
+@click.option("--quantizer", default="", help="A published quantizer to use instead of training one.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def train_ranker_command(
-    config: str, start: str, method: str, days: int, epochs: int, save: str, debug: bool
+    config: str,
+    start: str,
+    method: str,
+    days: int,
+    period: int,
+    epochs: int,
+    save: str,
+    quantizer: str,
+    debug: bool,
 ) -> None:
-    """Goes on training a ranker day by day, and ranks each next day; JSON lines, one a day."""
+    """Goes on training a ranker day by day, and ranks each next day; JSON lines, one a day.
+
+    Days are those of UTC; integer timestamps count as microseconds unless --period says otherwise. A ranker
+    given by --from must be of this method, catalogue and codes; items may have been added behind its own.
+    """
     with _mistakes_in_one_line(debug):
-        chain = Chain(load_run_config(config), _say)
-        ranker = load_ranker(start) if start else chain.load_ranker(method)
+        chain = Chain(load_run_config(config), _say, quantizer)
+        cut = cut_into_days(chain.splits.test, days, period)
+        ranker = _going_on(start, method, chain) if start else chain.load_ranker(method)
         settings = dataclasses.replace(ranker.config, epochs=epochs)
-        cut = cut_into_days(chain.splits.test, days)
         for figures in train_by_day(ranker, cut, chain.splits.item_counts, settings):
             click.echo(json.dumps(without_nan(figures._asdict())))
         if save:
             ranker.save(save)
+
+
+def _going_on(start: str, method: str, chain: Chain) -> Ranker:
+    return extended_ranker(load_ranker(start), features_of(method, chain.catalogue))
 
 
 @app.command("serve")

@@ -10,11 +10,13 @@ import numpy as np
 
 from semid_tf.config import RankerConfig
 from semid_tf.data import Examples
-from semid_tf.errors import ConfigError
+from semid_tf.errors import ConfigError, DataError
 from semid_tf.evaluation import auc
 from semid_tf.layers import UnifiedEmbedding
-from semid_tf.models import Ranker
-from semid_tf.training import score_examples, train_ranker
+from semid_tf.models import Ranker, TwoViews
+from semid_tf.training import score_examples, train_ranker, train_with_own_parts
+
+DAY = 86_400_000_000  # microseconds, which dates, timestamps and floats are read as
 
 
 class DayFigures(NamedTuple):
@@ -35,15 +37,31 @@ class DayFigures(NamedTuple):
     cold_items: int
 
 
-def cut_into_days(examples: Examples, num_days: int) -> list[Examples]:
-    """Examples in time order, cut into parts of equally many.
+def cut_into_days(examples: Examples, num_days: int, period: int = DAY) -> list[Examples]:
+    """Examples by day; a day without any is left out.
+
+    Args:
+        examples: in time order, with timestamps.
+        num_days: at most so many days, the first ones.
+        period: length of a day in the unit of the timestamps; days begin at its multiples, by default at
+            midnight UTC.
 
     Raises:
-        ConfigError: there would be fewer than two days, or an empty one.
+        ConfigError: there would be fewer than two days.
+        DataError: the examples have no timestamps.
     """
-    if not 2 <= num_days <= len(examples):
-        raise ConfigError(f"days must lie between 2 and the {len(examples)} examples, got {num_days}.")
-    bounds = np.linspace(0, len(examples), num_days + 1).astype(int)
+    if examples.timestamps is None:
+        raise DataError("the examples have no timestamps; prepare the data anew, into another output.")
+    if period < 1:
+        raise ConfigError(f"period must be at least 1, got {period}.")
+    numbers = examples.timestamps // period
+    starts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
+    if min(len(starts), num_days) < 2:
+        raise ConfigError(
+            f"days must be at least 2, got {num_days}; the {len(examples)} examples lie in {len(starts)} of "
+            f"{period}, which is in the unit of their timestamps."
+        )
+    bounds = [*starts, len(examples)][: num_days + 1]
     return [examples.take(slice(first, past)) for first, past in pairwise(bounds)]
 
 
@@ -51,6 +69,9 @@ def train_by_day(
     ranker: Ranker, days: Sequence[Examples], item_counts: np.ndarray, config: RankerConfig
 ) -> Iterator[DayFigures]:
     """Goes on training a ranker in place, each day from the weights of the day before.
+
+    An item has its own part, where the ranker has such, from the day on which it was met: that day trains
+    it. Until then it ranks as with what items share, which is trained on as well.
 
     Args:
         ranker: trained before, or new.
@@ -60,23 +81,45 @@ def train_by_day(
 
     Yields:
         Figures of each day but the last, when it is done.
+
+    Raises:
+        DataError: the ranker knows another number of items, or an example cannot be used.
     """
+    _require_known(ranker, days, item_counts)
     counts = item_counts.copy()
+    # Own parts may only learn on top of what is shared.
+    train = train_with_own_parts if isinstance(ranker.attention, TwoViews) else train_ranker
     for number, (today, tomorrow) in enumerate(pairwise(days), start=1):
-        train_ranker(f"day {number}", ranker, today, config)
         counts += met_in(today, len(counts))
         _tell_counts(ranker, counts)
+        train(f"day {number}", ranker, today, config)
         yield _figures(number, len(today), ranker, tomorrow, counts)
+
+
+def _require_known(ranker: Ranker, days: Sequence[Examples], item_counts: np.ndarray) -> None:
+    known = ranker.item_embedding.num_items
+    if len(item_counts) != known:
+        raise DataError(
+            f"the ranker knows {known} items, item_counts has {len(item_counts)}; see extended_ranker."
+        )
+    for day in days:
+        day.check(known, [task.kind for task in ranker.tasks])
 
 
 def met_in(examples: Examples, num_items: int) -> np.ndarray:
     """How often each item was a positive: int64 [num_items]."""
-    positives = examples.candidates[(examples.labels == 1) & (examples.weights > 0)]
+    positive = _by_task(examples, examples.labels > 0).any(axis=-1)
+    positives = examples.candidates[positive & (examples.weights > 0)]
     return np.bincount(positives, minlength=num_items + 1)[1:]
 
 
+def _by_task(examples: Examples, labels: np.ndarray) -> np.ndarray:
+    """What is known of each label, [n, c, num_tasks]."""
+    return labels.reshape(*examples.candidates.shape, -1)
+
+
 def _tell_counts(ranker: Ranker, counts: np.ndarray) -> None:
-    """From the day on which an item was met it has a part of its own."""
+    """Before a day is learned from, so that it trains the own parts of the items first met on it."""
     catalogue = ranker.item_embedding
     if isinstance(catalogue.embedding, UnifiedEmbedding):
         features = catalogue.features.numpy()[1:]
@@ -85,8 +128,9 @@ def _tell_counts(ranker: Ranker, counts: np.ndarray) -> None:
 
 
 def _figures(number: int, learned: int, ranker: Ranker, tomorrow: Examples, counts: np.ndarray) -> DayFigures:
-    scores, used = score_examples(ranker, tomorrow), tomorrow.weights > 0
+    scores, labels = score_examples(ranker, tomorrow), _by_task(tomorrow, tomorrow.labels)[..., 0]
+    used = (tomorrow.weights > 0) & np.isfinite(labels)
     cold = used & (counts[tomorrow.candidates - 1] == 0)
     new = np.count_nonzero((met_in(tomorrow, len(counts)) > 0) & (counts == 0))
-    everywhere, among_new = (auc(tomorrow.labels[chosen], scores[chosen]) for chosen in (used, cold))
+    everywhere, among_new = (auc(labels[chosen], scores[chosen]) for chosen in (used, cold))
     return DayFigures(number, learned, everywhere, among_new, int(new))

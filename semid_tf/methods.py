@@ -19,6 +19,7 @@ from semid_tf.layers import (
     PieceEmbedding,
     UnifiedEmbedding,
     content_start,
+    unified_features,
 )
 from semid_tf.models import Ranker
 from semid_tf.tokenization import NgramTokenizer, PiecesAndCodes, PrefixTokenizer, Tokenizer
@@ -80,7 +81,7 @@ def fit_method(
 def tokenizer_of(name: str, catalogue: Catalogue) -> Tokenizer:
     """The tokenizer of a Semantic-ID method."""
     code_space = catalogue.sentencepiece.code_space
-    if name == "sentencepiece":
+    if name in _OWN_PARTS:
         return catalogue.sentencepiece
     if name == "sentencepiece_alone":
         return catalogue.sentencepiece.sentencepiece
@@ -89,6 +90,14 @@ def tokenizer_of(name: str, catalogue: Catalogue) -> Tokenizer:
     if name == "bigram":
         return NgramTokenizer(code_space, 2, catalogue.table_rows)
     return NgramTokenizer(code_space)
+
+
+def features_of(name: str, catalogue: Catalogue) -> np.ndarray:
+    """What a ranker of a method knows of each item, [n, ...]: embeddings, or rows of tables."""
+    if name in _OWN_PARTS:
+        own = _OWN_PARTS[name](catalogue)
+        return unified_features(features_of(BASE, catalogue), own.rows, catalogue.item_counts)
+    return _FEATURES.get(name, partial(_pieces, name))(catalogue)
 
 
 def num_rows(ranker: Ranker) -> int:
@@ -107,14 +116,22 @@ def lookups(ranker: Ranker) -> np.ndarray:
 
 
 def _random_hash(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
-    rows = _hashed_rows(catalogue)
-    return CatalogueEmbedding.of(rows, PieceEmbedding(catalogue.table_rows, config.dim, config.seed))
+    return _of_rows("random_hash", catalogue.table_rows, catalogue, config)
+
+
+def _of_rows(name: str, rows: int, catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
+    table = PieceEmbedding(rows, config.dim, config.seed)
+    return CatalogueEmbedding.of(features_of(name, catalogue), table)
 
 
 def _hashed_rows(catalogue: Catalogue) -> np.ndarray:
     """The row of each item's id: int32 [n, 1]."""
     ids = tf.constant(catalogue.item_ids.astype(str))
     return HashedEmbedding(catalogue.table_rows, 1).piece_ids(ids).numpy()
+
+
+def _embeddings(catalogue: Catalogue) -> np.ndarray:
+    return catalogue.embeddings
 
 
 def _dense(hidden_dims: tuple[int, ...], catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
@@ -124,24 +141,27 @@ def _dense(hidden_dims: tuple[int, ...], catalogue: Catalogue, config: RankerCon
 
 
 def _semantic(name: str, catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
-    tokenizer = tokenizer_of(name, catalogue)
-    semantic = _of_codes(tokenizer, catalogue.codes, config)
+    rows = tokenizer_of(name, catalogue).num_rows
+    semantic = _of_rows(name, rows, catalogue, config)
     piece_ids = semantic.features.numpy()[1:]
-    start = content_start(piece_ids, catalogue.embeddings, tokenizer.num_rows, config.dim)
-    semantic.embedding.table.assign(start)
+    semantic.embedding.table.assign(content_start(piece_ids, catalogue.embeddings, rows, config.dim))
     return semantic
 
 
+def _pieces(name: str, catalogue: Catalogue) -> np.ndarray:
+    return tokenizer_of(name, catalogue).encode(catalogue.codes)
+
+
 def _random_sid(catalogue: Catalogue, config: RankerConfig) -> CatalogueEmbedding:
-    tokenizer = tokenizer_of("unigram", catalogue)
+    return _of_rows("random_sid", tokenizer_of(BASE, catalogue).num_rows, catalogue, config)
+
+
+def _random_pieces(catalogue: Catalogue) -> np.ndarray:
+    tokenizer = tokenizer_of(BASE, catalogue)
     random = np.random.default_rng(catalogue.seed)
-    codes = random.integers(0, tokenizer.code_space.codebook_sizes, catalogue.codes.shape, np.int32)
-    return _of_codes(tokenizer, codes, config)
-
-
-def _of_codes(tokenizer: Tokenizer, codes: np.ndarray, config: RankerConfig) -> CatalogueEmbedding:
-    pieces = PieceEmbedding(tokenizer.num_rows, config.dim, config.seed)
-    return CatalogueEmbedding.of(tokenizer.encode(codes), pieces)
+    return tokenizer.encode(
+        random.integers(0, tokenizer.code_space.codebook_sizes, catalogue.codes.shape, np.int32)
+    )
 
 
 class _Own(NamedTuple):
@@ -177,12 +197,17 @@ _EMBEDDINGS: dict[str, Embed] = {
     "sentencepiece_alone": partial(_semantic, "sentencepiece_alone"),
     "random_sid": _random_sid,
 }
+_FEATURES: dict[str, Callable[[Catalogue], np.ndarray]] = {
+    "random_hash": _hashed_rows,
+    **dict.fromkeys(("dense", "dense_x1.5", "dense_x2"), _embeddings),
+    "random_sid": _random_pieces,
+}
 _OWN_PARTS: dict[str, Callable[[Catalogue], _Own]] = {
     "sentencepiece": _coarse_pieces,
     "id_sid": _coarse_pieces_and_ids,
 }
 
 BASE, ON_TOP = "unigram", tuple(_OWN_PARTS)
-SEMANTIC_METHODS = ("unigram", "prefix", "sentencepiece")
+SEMANTIC_METHODS = ("unigram", "prefix", *ON_TOP)
 METHODS = ("random_hash", "dense", *SEMANTIC_METHODS, "random_sid")
 ALL_METHODS = (*_EMBEDDINGS, *_OWN_PARTS)

@@ -39,7 +39,7 @@ from serving.example_signatures import (
     rank_items,
 )
 from serving.item_index import ItemIndex
-from serving.origins import require_same_pieces
+from serving.origins import require_same_pieces, require_servable
 from serving.signatures import Function, find_by_codes, find_by_id, rank_codes, rank_embeddings, rank_item_ids
 from serving.warmup import WarmupExample, write_warmup
 
@@ -81,9 +81,11 @@ def ranker_module(
         A module with these functions.
 
     Raises:
-        DataError: the ranker does not embed pieces, or an item id is empty or holds a line break.
+        DataError: the ranker does not embed pieces, takes a context or ranks by a number; an item id is empty
+            or holds a line break.
         ProvenanceError: the four parts do not belong together.
     """
+    require_servable(ranker)
     require_same_pieces(ranker, tokenizer, items, quantizer)
     index = ItemIndex(items.item_ids)
     made = _functions(ranker, tokenizer, index, quantizer)

@@ -21,6 +21,23 @@ def require_chain(artifacts: Sequence[sid.Artifact]) -> None:
                 child.require_parent(parent)
 
 
+def require_servable(ranker: sid.Ranker) -> None:
+    """Checks that the signatures, which take items alone and answer probabilities, can tell all of a ranker.
+
+    Raises:
+        DataError: it takes a context, or ranks by a number.
+    """
+    if ranker.context:
+        raise sid.DataError(
+            "the ranker takes a context, which no signature does; export one without context."
+        )
+    if ranker.tasks[0].kind != "binary":
+        raise sid.DataError(
+            f"the ranker ranks by {ranker.tasks[0].name!r}, a number, but scores are probabilities; "
+            "make a binary task the first."
+        )
+
+
 def require_same_pieces(
     ranker: sid.Ranker, tokenizer: sid.Tokenizer, items: sid.ItemTable, quantizer: sid.SavedQuantizer
 ) -> None:

@@ -26,7 +26,7 @@ from semid_tf.daily import cut_into_days
 
 pytestmark = pytest.mark.slow
 
-METHODS = ["random_hash", "dense", "unigram", "prefix", "sentencepiece", "random_sid"]
+METHODS = ["random_hash", "dense", "unigram", "prefix", "sentencepiece", "id_sid", "random_sid"]
 STEPS = [
     *("tables", "examples", "quantizer", "codes", "tokenizer"),
     *(f"{kind}-{method}" for kind in ("ranker", "evaluation") for method in METHODS),
@@ -170,7 +170,8 @@ def test_every_method_is_reported(run: Run, method: str) -> None:
 def test_rows_and_parameters(run: Run) -> None:
     methods = run.summary["methods"]
     rows = {method: methods[method]["rows"] for method in METHODS}
-    hashed = {"random_hash": 64, "prefix": 64, "sentencepiece": 64}
+    # Rows of ids stand in the table of coarse pieces, with which they share the padding.
+    hashed = {"random_hash": 64, "prefix": 64, "sentencepiece": 64, "id_sid": 64 + 63}
     assert rows == {"dense": 0, "unigram": 33, "random_sid": 33, **hashed}
     parameters = {method: methods[method]["parameters"] for method in METHODS}
     # The tables are all that differs: 8 numbers a row.
@@ -189,7 +190,8 @@ def test_provenance_runs_through_the_chain(run: Run) -> None:
     best = run.summary["best_semantic_method"]
     assert set(manifests["export"].parents) == {"quantizer", "codes", "tokenizer", f"ranker-{best}"}
     validation = {
-        m: run.summary["methods"][m]["auc_validation"] for m in ("unigram", "prefix", "sentencepiece")
+        m: run.summary["methods"][m]["auc_validation"]
+        for m in ("unigram", "prefix", "sentencepiece", "id_sid")
     }
     assert validation[best] == max(validation.values())
 
@@ -270,6 +272,10 @@ def test_a_ranker_goes_on_day_by_day_from_where_it_was_saved(run: Run, tmp_path:
     assert days[1]["auc"] == pytest.approx(roc_auc_score(last.labels[used], scores[used]), abs=1e-6)
     again = semid(*of_unigram, "--from", saved)
     assert again.exit_code == 0 and again.stdout.splitlines()[-1] != first.stdout.splitlines()[-1]
+    foreign = semid("train-ranker", run.config, "--method", "id_sid", "--from", saved)
+    assert_refused(foreign, "the ranker knows 600 items of [2] features, the catalogue has 600 of")
+    seconds = semid(*of_unigram, "--from", saved, "--period", 10**18)
+    assert_refused(seconds, "days must be at least 2, got 3", "lie in 1 of 1000000000000000000")
 
 
 def test_quality_is_that_of_the_codes_on_disk(run: Run) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from semid_tf.data.examples import Examples
 
 HISTORY = "history"
 CANDIDATES = "candidates"
+CONTEXT = "context"
 
 
 def training_batches(examples: Examples, batch_size: int, seed: int) -> tf.data.Dataset:
@@ -24,38 +25,37 @@ def training_batches(examples: Examples, batch_size: int, seed: int) -> tf.data.
         seed: fixes the order of every pass (together with `tf.random.set_seed`, if that was called).
 
     Yields:
-        `({"history": int32 [b, H], "candidates": int32 [b, C]}, labels, weights)`, the latter float32 [b, C].
+        `({"history": int32 [b, H], "candidates": int32 [b, C]}, labels, weights)`, the latter float32 [b, C];
+        where examples have a context, also `"context"`, a dict of [b].
     """
-    gather = _gather(examples.history, examples.candidates, examples.labels, examples.weights)
-
-    def batch(rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        history, candidates, labels, weights = gather(rows)
-        return {HISTORY: history, CANDIDATES: candidates}, labels, weights
-
+    gather = _gather((_inputs(examples), examples.labels, examples.weights))
     rows = tf.data.Dataset.range(len(examples)).shuffle(
         max(len(examples), 1), seed, reshuffle_each_iteration=True
     )
-    return rows.batch(batch_size).map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return rows.batch(batch_size).map(gather, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def scoring_batches(examples: Examples, batch_size: int) -> tf.data.Dataset:
     """Batches in order, for `predict`.
 
     Yields:
-        `{"history": int32 [b, H], "candidates": int32 [b, C]}`.
+        `{"history": int32 [b, H], "candidates": int32 [b, C]}`, and perhaps `"context"`.
     """
-    gather = _gather(examples.history, examples.candidates)
-
-    def batch(rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        history, candidates = gather(rows)
-        return {HISTORY: history, CANDIDATES: candidates}
-
     rows = tf.data.Dataset.range(len(examples)).batch(batch_size)
-    return rows.map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return rows.map(_gather(_inputs(examples)), tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def _gather(*arrays: np.ndarray) -> Callable[[tf.Tensor], list[tf.Tensor]]:
-    """Looks rows up in tensors made here, eagerly: a graph captures them instead of embedding them."""
+def _inputs(examples: Examples) -> dict[str, Any]:
+    """The arrays that a ranker is called with."""
+    context = {CONTEXT: dict(examples.context)} if examples.context else {}
+    return {HISTORY: examples.history, CANDIDATES: examples.candidates, **context}
+
+
+def _gather(arrays: Any) -> Callable[[tf.Tensor], Any]:
+    """Looks rows up in tensors made here, eagerly: a graph captures them instead of embedding them.
+
+    A structure of arrays gives the same structure of tensors.
+    """
     with tf.device("/CPU:0"):
-        tensors = [tf.constant(array) for array in arrays]
-    return lambda rows: [tf.gather(tensor, rows) for tensor in tensors]
+        tensors = tf.nest.map_structure(tf.constant, arrays)
+    return lambda rows: tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), tensors)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,6 +19,7 @@ from semid_tf.errors import ArtifactError, DataError
 
 _PARTS = ("train", "validation", "test")
 _PERIOD_FILE = "training_period.npz"
+_CONTEXT = "context/"  # before the names of a context's arrays in a file
 # Each draw has a stream of random numbers of its own, so that one setting does not move another draw.
 _DRAW_TRAIN, _DRAW_VALIDATION, _DRAW_TEST, _DRAW_NEGATIVES = range(4)
 
@@ -30,8 +32,11 @@ class Examples:
         users: int32 [n], place in `index_users(interactions).user_ids`.
         history: int32 [n, H], item_index (row in the item table + 1), latest last, padded with 0 on the left.
         candidates: int32 [n, C], item_index; 0 only where the weight is 0.
-        labels: float32 [n, C], 0 or 1. Without labels of their own, candidate 0 is the positive.
+        labels: float32 [n, C], 0 or 1. Without labels of their own, candidate 0 is the positive. For several
+            tasks [n, C, num_tasks], NaN = unknown; any number where the task has numbers.
         weights: float32 [n, C], 1, or 0 = not an example.
+        timestamps: int64 [n], as the interactions have them; None = not known.
+        context: name -> float32 or str [n], what else is known of each event, as `ContextFeatures` takes it.
     """
 
     users: np.ndarray
@@ -39,29 +44,63 @@ class Examples:
     candidates: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
+    timestamps: np.ndarray | None = None
+    context: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.users)
 
-    def check(self, num_items: int) -> None:
+    def check(self, num_items: int, kinds: Sequence[str] = ("binary",)) -> None:
         """Checks that a ranker over `num_items` items can learn from these examples.
 
+        Args:
+            num_items: of the catalogue.
+            kinds: of the ranker's tasks, see `Task`.
+
         Raises:
-            DataError: a label is not 0 or 1, a weight is negative, or an item_index is out of range.
+            DataError: labels are not those of so many tasks, a binary one is not 0 or 1, a number is not
+                finite, a weight is negative, an item_index is out of range, or a context has other rows.
         """
-        _require_all((self.labels == 0) | (self.labels == 1), "labels", self.labels, "0 or 1")
+        self._check_labels(kinds)
         _require_all(self.weights >= 0, "weights", self.weights, "at least 0")
         for name in ("history", "candidates"):
             items = getattr(self, name)
             _require_all((items >= 0) & (items <= num_items), name, items, f"0 to {num_items}")
+        for name, values in self.context.items():
+            if len(values) != len(self):
+                raise DataError(
+                    f"context {name!r} has {len(values)} rows for {len(self)} examples; each needs one."
+                )
+
+    def _check_labels(self, kinds: Sequence[str]) -> None:
+        several = len(kinds) > 1
+        wanted = (*self.candidates.shape, len(kinds)) if several else self.candidates.shape
+        if self.labels.shape != wanted:
+            raise DataError(
+                f"labels have the shape {list(self.labels.shape)}; number of tasks and candidates ask for "
+                f"{list(wanted)}."
+            )
+        for place, kind in enumerate(kinds):
+            labels = self.labels[..., place] if several else self.labels
+            binary = kind == "binary"
+            right = (labels == 0) | (labels == 1) if binary else np.isfinite(labels)
+            name = f"task {place}: labels" if several else "labels"
+            _require_all(right | (several & np.isnan(labels)), name, labels, "0 or 1" if binary else "finite")
 
     def take(self, rows: np.ndarray | slice) -> Examples:
         """The examples at the given rows (integers, a slice, or one boolean for each row)."""
-        return Examples(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return _of_arrays({name: values[rows] for name, values in self._arrays().items()})
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """All arrays by name."""
+        plain = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "context"}
+        context = {_CONTEXT + name: values for name, values in self.context.items()}
+        return {name: values for name, values in (plain | context).items() if values is not None}
 
     def save(self, path: str | Path) -> None:
         """Writes one `.npz` file, uncompressed; equal examples give equal bytes."""
-        np.savez(path, **{field.name: getattr(self, field.name) for field in fields(self)})
+        arrays: dict[str, Any] = self._arrays()
+        np.savez(path, **{name: v.astype(str) if v.dtype == object else v for name, v in arrays.items()})
 
     @classmethod
     def load(cls, path: str | Path) -> Examples:
@@ -70,13 +109,20 @@ class Examples:
         Raises:
             ArtifactError: the file is missing or damaged.
         """
-        return cls(*_read_arrays(Path(path), tuple(field.name for field in fields(cls))))
+        return _of_arrays(_read_arrays(Path(path), ("users", "history", "candidates", "labels", "weights")))
+
+
+def _of_arrays(arrays: Mapping[str, np.ndarray]) -> Examples:
+    """Examples of what `_arrays` gave."""
+    plain = {part.name: arrays[part.name] for part in fields(Examples) if part.name in arrays}
+    context = {n.removeprefix(_CONTEXT): values for n, values in arrays.items() if n.startswith(_CONTEXT)}
+    return Examples(**plain, context=context)
 
 
 def _require_all(right: np.ndarray, name: str, values: np.ndarray, wanted: str) -> None:
     if not right.all():
-        row, column = np.argwhere(~right)[0]
-        raise DataError(f"{name}[{row}, {column}] is {values[row, column]}; it must be {wanted}.")
+        place = tuple(np.argwhere(~right)[0].tolist())
+        raise DataError(f"{name}{list(place)} is {values[place]}; it must be {wanted}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +157,9 @@ class Splits:
         Raises:
             ArtifactError: a file is missing or damaged.
         """
-        counts, boundary = _read_arrays(Path(folder) / _PERIOD_FILE, ("item_counts", "boundary"))
+        period = _read_arrays(Path(folder) / _PERIOD_FILE, ("item_counts", "boundary"))
         parts = {name: Examples.load(Path(folder) / f"{name}.npz") for name in _PARTS}
-        return cls(**parts, item_counts=counts, boundary=int(boundary))
+        return cls(**parts, item_counts=period["item_counts"], boundary=int(period["boundary"]))
 
 
 class _Events(NamedTuple):
@@ -202,8 +248,10 @@ def _examples(events: _Events, windows: np.ndarray, rows: np.ndarray, config: Da
     )
     if events.labels is None:
         return _with_negatives(events, windows, rows, history, config)
-    labels = events.labels[rows, None]
-    return Examples(events.users[rows], history, events.items[rows, None], labels, np.ones_like(labels))
+    labels, times = events.labels[rows, None], events.timestamps[rows]
+    return Examples(
+        events.users[rows], history, events.items[rows, None], labels, np.ones_like(labels), times
+    )
 
 
 def _with_negatives(
@@ -215,13 +263,14 @@ def _with_negatives(
     labels = np.zeros_like(weights)
     labels[:, 0] = 1
     candidates = np.concatenate([events.items[rows, None], negatives.items], axis=1)
-    return Examples(events.users[rows], history, candidates, labels, weights)
+    return Examples(events.users[rows], history, candidates, labels, weights, events.timestamps[rows])
 
 
-def _read_arrays(path: Path, names: tuple[str, ...]) -> list[np.ndarray]:
+def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """All arrays of a file, which must have those of the given names."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return [arrays[name] for name in names]
+            return {name: arrays[name] for name in dict.fromkeys([*names, *arrays.files])}
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} is missing; prepare the data anew.") from error
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:

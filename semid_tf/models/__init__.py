@@ -18,10 +18,11 @@ from semid_tf.models.sequence_ensemble import SequenceEnsemble
 from semid_tf.models.sequence_losses import BinaryCrossEntropy, FullSoftmax, SampledSoftmax, SequenceLoss
 from semid_tf.models.sequence_scorer import SequenceScorer
 from semid_tf.models.sequential import SequentialModel
-from semid_tf.models.tasks import Task
+from semid_tf.models.tasks import CLICK, Task
 from semid_tf.models.views import TwoUsers, TwoViews
 
 __all__ = [
+    "CLICK",
     "Backbone",
     "BinaryCrossEntropy",
     "ContextFeatures",

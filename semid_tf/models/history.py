@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras
 
+from semid_tf.errors import ConfigError
+
 _NEVER = -1e9
+_MAX_HISTORY = 500
 
 
 class User(NamedTuple):
@@ -133,14 +136,29 @@ class DINAttention(MeanHistory):
         recency_steps: as in `MeanHistory`.
         hidden_dim: width of the network.
         seed: fixes the start.
+        max_history: so many latest items of a history are seen: memory grows by 4 dim numbers for each of
+            them and each candidate.
+
+    Raises:
+        ConfigError: max_history is below 1.
     """
 
-    def __init__(self, recency_steps: int, hidden_dim: int = 36, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        recency_steps: int,
+        hidden_dim: int = 36,
+        seed: int = 0,
+        max_history: int = _MAX_HISTORY,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(recency_steps, **kwargs)
-        self.hidden_dim, self.seed = hidden_dim, seed
+        self.hidden_dim, self.seed, self.max_history = hidden_dim, seed, _at_least_one(max_history)
         start = tf_keras.initializers.GlorotUniform(seed=seed)
         self.hidden = tf_keras.layers.Dense(hidden_dim, "relu", kernel_initializer=start)
         self.weight = tf_keras.layers.Dense(1, kernel_initializer=start)
+
+    def user(self, vectors: tf.Tensor, known: tf.Tensor) -> User:
+        return super().user(*_latest(vectors, known, self.max_history))
 
     def alike(self, user: User, candidates: tf.Tensor) -> tf.Tensor:
         item, candidate = user.vectors[:, None, :, :], candidates[:, :, None, :]
@@ -151,7 +169,11 @@ class DINAttention(MeanHistory):
         return tf.einsum("bch,bhd->bcd", weights * user.known[:, None, :], user.vectors)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"hidden_dim": self.hidden_dim, "seed": self.seed}
+        return super().get_config() | {
+            "hidden_dim": self.hidden_dim,
+            "seed": self.seed,
+            "max_history": self.max_history,
+        }
 
 
 @tf_keras.saving.register_keras_serializable("semid_tf")
@@ -164,13 +186,20 @@ class HistoryTransformer(HistoryAttention):
     Args:
         recency_steps: as in `MeanHistory`.
         num_heads: of the self-attention, at most the dimension of the vectors.
+        max_history: so many latest items of a history are seen: memory grows with their square.
+
+    Raises:
+        ConfigError: max_history is below 1.
     """
 
-    def __init__(self, recency_steps: int, num_heads: int = 2, **kwargs: Any) -> None:
+    def __init__(
+        self, recency_steps: int, num_heads: int = 2, max_history: int = _MAX_HISTORY, **kwargs: Any
+    ) -> None:
         super().__init__(recency_steps, **kwargs)
-        self.num_heads = num_heads
+        self.num_heads, self.max_history = num_heads, _at_least_one(max_history)
 
     def user(self, vectors: tf.Tensor, known: tf.Tensor) -> User:
+        vectors, known = _latest(vectors, known, self.max_history)
         if not hasattr(self, "meet"):
             self._add_block(vectors.shape[-1])
         later = tf.cumsum(tf.cast(known, tf.int32), axis=1, exclusive=True, reverse=True)
@@ -189,7 +218,22 @@ class HistoryTransformer(HistoryAttention):
         self.narrow = tf_keras.layers.Dense(dim)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"num_heads": self.num_heads}
+        return super().get_config() | {"num_heads": self.num_heads, "max_history": self.max_history}
+
+
+def _at_least_one(max_history: int) -> int:
+    if max_history < 1:
+        raise ConfigError(f"max_history must be at least 1, got {max_history}.")
+    return max_history
+
+
+def _latest(vectors: tf.Tensor, known: tf.Tensor, most: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The latest known items of each history, `most` of them, and which are none."""
+    if known.shape[1] is not None and known.shape[1] <= most:
+        return vectors, known
+    # Padding first, whatever its place; a stable order keeps the known items in theirs.
+    places = tf.argsort(tf.cast(known, tf.int32), axis=1, stable=True)[:, -most:]
+    return tf.gather(vectors, places, batch_dims=1), tf.gather(known, places, batch_dims=1)
 
 
 def _shares(logits: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

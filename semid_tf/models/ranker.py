@@ -72,6 +72,18 @@ class Ranker(tfrs.Model):
             layers.append(tf_keras.layers.Dropout(self.config.dropout, seed=self.config.seed + place))
         return [*layers, tf_keras.layers.Dense(len(self.tasks), kernel_initializer=self._start(99))]
 
+    def over(self, item_embedding: CatalogueEmbedding, attention: History | None = None) -> Ranker:
+        """This ranker over other items: cross layers and MLP are copied, context and attention shared.
+
+        Args:
+            item_embedding: of those items.
+            attention: None = this ranker's.
+        """
+        made = Ranker(self.config, item_embedding, attention or self.attention, self.context, self.tasks)
+        for to, of in zip([*made.crosses, made.tower], [*self.crosses, self.tower], strict=True):
+            to.set_weights(of.get_weights())
+        return made
+
     def user(self, history_vectors: tf.Tensor, known: tf.Tensor) -> Any:
         """What is computed once for a user: from vectors float32 [b, h, dim] and known bool [b, h]."""
         return self.attention.user(history_vectors, known)

@@ -2,7 +2,8 @@
 
 from semid_tf.training.best_epoch import BestEpoch
 from semid_tf.training.compact import compact_items
-from semid_tf.training.own_parts import OWN_EPOCHS, fit_own_parts, with_own_parts
+from semid_tf.training.extended import extended_ranker
+from semid_tf.training.own_parts import OWN_EPOCHS, fit_own_parts, train_with_own_parts, with_own_parts
 from semid_tf.training.parameter_servers import batches_of_workers, gathered_ranker
 from semid_tf.training.ranker import fit_ranker, score_examples, train_ranker
 from semid_tf.training.rowwise_adagrad import RowwiseAdagrad
@@ -14,6 +15,7 @@ __all__ = [
     "RowwiseAdagrad",
     "batches_of_workers",
     "compact_items",
+    "extended_ranker",
     "fit_own_parts",
     "fit_ranker",
     "fit_sequential",
@@ -21,5 +23,6 @@ __all__ = [
     "refit_sequential",
     "score_examples",
     "train_ranker",
+    "train_with_own_parts",
     "with_own_parts",
 ]

@@ -10,8 +10,9 @@ import tf_keras
 
 from semid_tf.config import RankerConfig
 from semid_tf.data import Examples, scoring_batches, training_batches
+from semid_tf.errors import DataError
 from semid_tf.layers import CatalogueEmbedding
-from semid_tf.models import History, Ranker
+from semid_tf.models import CLICK, History, Ranker, Task
 from semid_tf.progress import FiniteLoss, ProgressBar
 from semid_tf.training.parameter_servers import FiniteEpochs, batches_of_workers, on_parameter_servers
 
@@ -25,6 +26,8 @@ def fit_ranker(
     config: RankerConfig,
     callbacks: Sequence[tf_keras.callbacks.Callback] = (),
     attention: History | None = None,
+    context: tf_keras.layers.Layer | None = None,
+    tasks: Sequence[Task] = (CLICK,),
 ) -> Ranker:
     """Trains a ranker from scratch.
 
@@ -34,13 +37,14 @@ def fit_ranker(
         train: the examples.
         config: see `RankerConfig`.
         callbacks: called beside its own.
-        attention: of the ranker, see `Ranker`.
+        attention, context, tasks: of the ranker, see `Ranker`.
 
     Raises:
-        TrainingError: the loss is no longer finite.
+        DataError, TrainingError: see `train_ranker`.
     """
     tf_keras.utils.set_random_seed(config.seed)
-    return train_ranker(title, Ranker(config, item_embedding, attention), train, config, callbacks)
+    ranker = Ranker(config, item_embedding, attention, context, tasks)
+    return train_ranker(title, ranker, train, config, callbacks)
 
 
 def train_ranker(
@@ -66,10 +70,12 @@ def train_ranker(
         optimizer: such as `RowwiseAdagrad` for big tables; None = Adam, its rate falling as a cosine.
 
     Raises:
-        DataError: an example cannot be used, see `Examples.check`.
+        DataError: an example cannot be used, see `Examples.check`, or the context that the ranker takes is
+            missing.
         TrainingError: the loss is no longer finite.
     """
-    train.check(ranker.item_embedding.num_items)
+    train.check(ranker.item_embedding.num_items, [task.kind for task in ranker.tasks])
+    _require_context(ranker, train)
     steps = -(-len(train) // config.batch_size)
     rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs)
     ranker.compile(optimizer or tf_keras.optimizers.Adam(rate))
@@ -86,6 +92,16 @@ def train_ranker(
 
 
 def score_examples(ranker: Ranker, examples: Examples) -> np.ndarray:
-    """Logits of all candidates: float32 [n, c]."""
+    """Logits of all candidates, by the ranker's first task: float32 [n, c].
+
+    Raises:
+        DataError: the context that the ranker takes is missing.
+    """
+    _require_context(ranker, examples)
     score = tf.function(ranker)
     return np.concatenate([score(batch).numpy() for batch in scoring_batches(examples, _SCORING_BATCH)])
+
+
+def _require_context(ranker: Ranker, examples: Examples) -> None:
+    if ranker.context and not examples.context:
+        raise DataError("the ranker takes a context, but the examples have none; give Examples(context=...).")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -72,6 +74,17 @@ def test_scoring_keeps_the_order(examples):
     for name in ("history", "candidates"):
         found = np.concatenate([batch[name] for batch in batches])
         np.testing.assert_array_equal(found, getattr(examples, name))
+
+
+def test_a_context_goes_with_its_examples(examples):
+    names = np.array([f"ß{row}" for row in range(NUM)], object)
+    told = dataclasses.replace(examples, context={"age": np.arange(NUM, dtype=np.float32), "name": names})
+    for inputs, _, _ in training_batches(told, 10, seed=0):
+        rows = inputs["candidates"][:, 0].numpy()
+        assert inputs["context"]["age"].numpy().tolist() == rows.tolist()
+        assert [name.decode() for name in inputs["context"]["name"].numpy()] == [f"ß{row}" for row in rows]
+    batches = list(scoring_batches(told, 50))
+    assert np.concatenate([batch["context"]["age"] for batch in batches]).tolist() == list(range(NUM))
 
 
 def test_no_example_gives_no_batch(examples):

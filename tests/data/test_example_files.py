@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,7 @@ def test_a_ranker_learns_from_shards(tmp_path: Path) -> None:
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
 
 
+KINDS = ("binary", "number")
 GOOD = {"history": [7], "candidates": [1, 2], "labels": [1.0, 0.0], "weights": [1.0, 0.5]}
 
 
@@ -108,7 +110,7 @@ def test_a_record_that_is_no_example_stops_the_reading(tmp_path: Path, change: d
 def test_ratings_are_labels_of_another_kind(tmp_path: Path) -> None:
     with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
         writer.write(record(GOOD | {"labels": [4.5, 2.0]}))
-    ((_, labels, _),) = sid.example_batches(tmp_path, 3, 3, 0, kind="number")
+    ((_, labels, _),) = sid.example_batches(tmp_path, 3, 3, 0, kinds=["number"])
     assert labels.numpy().tolist() == [[4.5, 2.0]]
 
 
@@ -121,6 +123,48 @@ def record(columns: dict[str, list]) -> bytes:
         else:
             features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def test_context_and_labels_of_tasks_come_back(tmp_path: Path) -> None:
+    rated = np.stack([EXAMPLES.labels, np.float32([[4, 2], [5, 0], [1, np.nan], [3, 3], [2, 1]])], axis=-1)
+    context = {
+        "age": np.float32([20, 30, np.nan, 50, 60]),
+        "device": np.array(["phone", "", "ß🧀", "a", "b"]),
+    }
+    sid.write_examples(dataclasses.replace(EXAMPLES, labels=rated, context=context), tmp_path, 2)
+    kinds = {"age": tf.float32, "device": tf.string, "never written": tf.float32}
+    ((inputs, labels, _),) = sid.example_batches(tmp_path, 5, 3, seed=0, kinds=KINDS, context=kinds)
+    rows = inputs["candidates"].numpy()[:, 0] - 1
+    np.testing.assert_array_equal(inputs["context"]["age"], context["age"][rows])
+    assert [text.decode() for text in inputs["context"]["device"].numpy()] == context["device"][rows].tolist()
+    assert np.isnan(inputs["context"]["never written"]).all()
+    used = inputs["candidates"].numpy() > 0
+    np.testing.assert_array_equal(labels.numpy()[used], rated[rows][used])
+
+
+def test_a_ranker_learns_context_and_tasks_from_shards(tmp_path: Path) -> None:
+    """What is liked hangs on the device alone, and the rating on what is liked."""
+    random, n = np.random.default_rng(0), 400
+    device = random.integers(0, 2, n)
+    candidates = np.tile(np.int32([1, 2]), (n, 1))
+    liked = (candidates - 1 == device[:, None]).astype(np.float32)
+    examples = sid.Examples(
+        np.arange(n, dtype=np.int32),
+        np.zeros((n, 1), np.int32),
+        candidates,
+        np.stack([liked, 1 + 4 * liked], axis=-1),
+        np.ones((n, 2), np.float32),
+        context={"device": np.array(["phone", "desk"])[device]},
+    )
+    sid.write_examples(examples, tmp_path)
+    embedding = sid.CatalogueEmbedding.of(np.arange(1, 3)[:, None], sid.PieceEmbedding(3, 4))
+    tasks = (sid.Task("click"), sid.Task("rating", kind="number"))
+    context = sid.ContextFeatures([], {"device": 11}, dim=4)
+    ranker = sid.Ranker(sid.RankerConfig(dim=4, hidden_dims=(16,)), embedding, context=context, tasks=tasks)
+    ranker.compile(tf_keras.optimizers.Adam(3e-2))
+    batches = sid.example_batches(tmp_path, 50, 3, seed=0, kinds=KINDS, context={"device": tf.string})
+    ranker.fit(batches, epochs=20, verbose=0)
+    assert ((sid.score_examples(ranker, examples) > 0) == (liked > 0)).all()
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:

@@ -174,10 +174,34 @@ def test_saved_splits_load_equal_and_write_equal_bytes(splits, tmp_path):
     assert loaded.boundary == splits.boundary
     np.testing.assert_array_equal(loaded.item_counts, splits.item_counts)
     for part, again in zip(parts(splits), parts(loaded), strict=True):
-        for field in dataclasses.fields(Examples):
+        assert again.context == part.context == {}
+        for field in dataclasses.fields(Examples)[:-1]:
             found, expected = getattr(again, field.name), getattr(part, field.name)
             assert found.dtype == expected.dtype
             np.testing.assert_array_equal(found, expected)
+
+
+def test_a_context_is_taken_saved_and_loaded_with_its_examples(splits, tmp_path):
+    context = {"age": np.float32([3, np.nan, 5]), "device": np.array(["phone", "", "ß🧀"], object)}
+    told = dataclasses.replace(splits.test.take(slice(3)), context=context, timestamps=None)
+    told.take(np.array([2, 0])).save(tmp_path / "told.npz")
+    again = Examples.load(tmp_path / "told.npz")
+    assert again.timestamps is None
+    assert again.users.tolist() == splits.test.users[[2, 0]].tolist()
+    assert again.context["age"].tolist() == [5, 3]
+    assert again.context["device"].tolist() == ["ß🧀", "phone"]
+
+
+def test_timestamps_are_those_of_the_events(world, splits):
+    items, interactions = world
+    users, indices = index_users(interactions).indices, item_indices(items.item_ids, interactions.item_ids)
+    known = set(zip(users, indices, interactions.timestamps, strict=True))
+    for part in parts(splits):
+        assert part.timestamps.dtype == np.int64
+        assert known.issuperset(zip(part.users, part.candidates[:, 0], part.timestamps, strict=True))
+    assert (np.diff(splits.test.timestamps) >= 0).all() and splits.test.timestamps[0] >= splits.boundary
+    labels = np.array([1, 0, 1, 1, 0, 1], np.float32)
+    assert ranking_examples(ITEM_IDS, small_world(labels), CONFIG).test.timestamps.tolist() == [9]
 
 
 def test_damaged_files_are_told(splits, tmp_path):

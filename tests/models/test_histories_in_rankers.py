@@ -86,6 +86,31 @@ def test_a_keras_file_keeps_the_part(model: sid.Ranker, tmp_path: Path) -> None:
     np.testing.assert_allclose(scores(again, HISTORY), scores(model, HISTORY), atol=1e-6)
 
 
+def test_of_ten_thousand_events_a_part_that_asks_much_sees_the_latest(model: sid.Ranker) -> None:
+    events = np.random.default_rng(2).integers(1, ITEMS + 1, (1, 10_000)).astype(np.int32)
+    padded = np.stack([events, np.zeros_like(events)], axis=-1).reshape(1, -1)  # padding behind each
+    candidates = np.arange(1, ITEMS + 1, dtype=np.int32)[None, :]
+    found = scores(model, padded, candidates)
+    np.testing.assert_allclose(found, scores(model, events, candidates), rtol=1e-3, atol=1e-3)
+    part = getattr(model.attention, "history", model.attention)
+    if most := getattr(part, "max_history", 0):
+        np.testing.assert_allclose(found, scores(model, events[:, -most:], candidates), rtol=1e-3, atol=1e-3)
+        vectors = model.item_embedding(tf.constant(padded))
+        assert tf.nest.flatten(model.user(vectors, tf.constant(padded) > 0))[0].shape[1] == most == 500
+
+
+def test_how_much_of_a_history_is_seen_can_be_chosen() -> None:
+    long = np.arange(1, 13, dtype=np.int32)[None, :]
+    for part in (sid.DINAttention(3, max_history=4), sid.HistoryTransformer(3, max_history=4)):
+        model = ranker(part)
+        seen = scores(model, long, CANDIDATES[:1])
+        np.testing.assert_allclose(scores(model, long[:, -4:], CANDIDATES[:1]), seen, rtol=1e-4, atol=1e-5)
+        assert np.abs(scores(model, long[:, -3:], CANDIDATES[:1]) - seen).max() > 1e-3
+        assert type(part).from_config(part.get_config()).max_history == 4
+        with pytest.raises(sid.ConfigError, match="max_history must be at least 1, got 0"):
+            type(part)(3, max_history=0)
+
+
 def test_the_mean_is_one_for_all_candidates_and_weighs_by_recency() -> None:
     part = sid.MeanHistory(2)
     part.build()

@@ -14,9 +14,9 @@ from serving.export import export_ranker
 from serving.warmup import indices_of
 
 
-@pytest.fixture(scope="module")
-def grown(quantizer: sid.SavedQuantizer) -> Parts:
-    """Coarse pieces on top of single codes; a third of the items was never seen."""
+@pytest.fixture(scope="module", params=["coarse pieces", "and ids"])
+def grown(request: pytest.FixtureRequest, quantizer: sid.SavedQuantizer) -> Parts:
+    """Coarse pieces, perhaps rows of ids too, on top of single codes; a third of the items was never seen."""
     base = parts("unigram", quantizer)
     sentencepiece = sid.train_sentencepiece(
         base.items.codes, np.ones(len(base.items)), base.items.code_space, 80
@@ -24,7 +24,11 @@ def grown(quantizer: sid.SavedQuantizer) -> Parts:
     tokenizer = sid.PiecesAndCodes(sentencepiece)
     coarse = np.split(tokenizer.encode(base.items.codes), 2, axis=1)[1]
     counts = np.arange(len(base.items)) % 3
-    ranker = sid.with_own_parts(base.ranker, coarse, tokenizer.num_coarse_rows, counts, half_seen=1.0)
+    rows, num_rows = coarse, tokenizer.num_coarse_rows
+    if request.param == "and ids":
+        rows = np.column_stack([coarse, num_rows + np.arange(len(coarse)) % 20])
+        num_rows += 20
+    ranker = sid.with_own_parts(base.ranker, rows, num_rows, counts, half_seen=1.0)
     own = ranker.item_embedding.embedding.own.table
     own.assign(np.random.default_rng(0).normal(size=own.shape))
     return Parts(ranker, tokenizer, base.items, base.quantizer)
@@ -69,5 +73,24 @@ def test_by_codes_and_by_content_as_items_never_seen(
 def test_tables_too_small_for_the_tokenizer_are_refused(grown: Parts, tmp_path: Path) -> None:
     more = sid.train_sentencepiece(grown.items.codes, np.ones(len(grown.items)), grown.items.code_space, 95)
     wrong = grown._replace(tokenizer=sid.PiecesAndCodes(more))
-    with pytest.raises(sid.ProvenanceError, match="table has 80 rows, the tokenizer needs 95"):
+    refusal = (
+        "table has 80 rows, the tokenizer needs 95|item .* has pieces .* in the ranker, but the tokenizer"
+    )
+    with pytest.raises(sid.ProvenanceError, match=refusal):
         export_ranker(*wrong, tmp_path, example(grown.items))
+
+
+@pytest.mark.parametrize(
+    ("parts_of_ranker", "message"),
+    [
+        ({"context": sid.ContextFeatures(["age"], {}, dim=3)}, "takes a context, which no signature does"),
+        ({"tasks": [sid.Task("rating", kind="number")]}, "ranks by 'rating', a number, but scores are prob"),
+    ],
+)
+def test_what_signatures_cannot_tell_is_refused(
+    quantizer: sid.SavedQuantizer, tmp_path: Path, parts_of_ranker: dict, message: str
+) -> None:
+    known = parts("unigram", quantizer)
+    ranker = sid.Ranker(known.ranker.config, known.ranker.item_embedding, **parts_of_ranker)
+    with pytest.raises(sid.DataError, match=message):
+        export_ranker(*known._replace(ranker=ranker), tmp_path, example(known.items))

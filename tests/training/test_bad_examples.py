@@ -46,6 +46,36 @@ def test_wrong_examples_are_named(name: str, value: float, message: str) -> None
         sid.fit_ranker("fit", embedding(), dataclasses.replace(GOOD, **{name: wrong}), CONFIG)
 
 
+TASKS = (sid.Task("click"), sid.Task("rating", kind="number"))
+RATED = np.float32([[[1, 4.5], [0, np.nan]], [[0, 2], [1, 5]]])
+
+
+@pytest.mark.parametrize(
+    ("labels", "tasks", "message"),
+    [
+        (RATED, TASKS[:1], r"labels have the shape \[2, 2, 2\]; .* ask for \[2, 2\]"),
+        (GOOD.labels, TASKS, r"labels have the shape \[2, 2\]; .* ask for \[2, 2, 2\]"),
+        (RATED * 2, TASKS, r"task 0: labels\[0, 0\] is 2\.0; it must be 0 or 1\."),
+        (RATED * np.float32([1, np.inf]), TASKS, r"task 1: labels\[0, 0\] is inf; it must be finite\."),
+        (GOOD.labels * np.nan, TASKS[1:], r"labels\[0, 0\] is nan; it must be finite\."),
+    ],
+)
+def test_wrong_labels_of_tasks_are_named(labels: np.ndarray, tasks: tuple, message: str) -> None:
+    with pytest.raises(sid.DataError, match=message):
+        sid.fit_ranker("fit", embedding(), dataclasses.replace(GOOD, labels=labels), CONFIG, tasks=tasks)
+
+
+def test_a_context_must_be_there_for_every_example() -> None:
+    context = sid.ContextFeatures(["age"], {}, dim=3)
+    with pytest.raises(sid.DataError, match="the ranker takes a context, but the examples have none"):
+        sid.fit_ranker("fit", embedding(), GOOD, CONFIG, context=context)
+    with pytest.raises(sid.DataError, match="the ranker takes a context, but the examples have none"):
+        sid.score_examples(sid.Ranker(CONFIG, embedding(), context=context), GOOD)
+    short = dataclasses.replace(GOOD, context={"age": np.float32([30])})
+    with pytest.raises(sid.DataError, match="context 'age' has 1 rows for 2 examples; each needs one"):
+        sid.fit_ranker("fit", embedding(), short, CONFIG, context=context)
+
+
 def test_unknown_items_and_an_empty_history_are_padding() -> None:
     unknown = dataclasses.replace(GOOD, candidates=np.zeros((2, 2), np.int32), history=GOOD.history * 0)
     ranker = sid.fit_ranker("fit", embedding(), GOOD, CONFIG)
