@@ -21,7 +21,6 @@ import tf_keras
 
 import semid_tf as sid
 from benchmarks.clock import cost_of
-from semid_tf.methods import BASE, ON_TOP, Catalogue, features_of, lookups, num_rows, tokenizer_of
 
 _SPACE = sid.CodeSpace(4, 256)
 _DIM, _HISTORY, _CANDIDATES, _BATCH, _SCORED = 64, 50, 5, 512, 1_000
@@ -29,7 +28,7 @@ _HALF_SEEN = 10.0
 
 
 class Drawn:
-    """A drawn catalogue, and how often its items were met.
+    """A drawn catalogue: codes, and how often items were met.
 
     Args:
         num_items: of the catalogue.
@@ -39,15 +38,12 @@ class Drawn:
     def __init__(self, num_items: int, num_rows: int) -> None:
         self.num_items, self.num_rows = num_items, num_rows
         self.random = np.random.default_rng(0)
-        items = sid.synthetic_items(num_items, dim=_DIM, seed=0)
+        embeddings = sid.synthetic_items(num_items, dim=_DIM, seed=0).embeddings
         config = sid.ResidualKMeansConfig(num_levels=4, codebook_size=256, iterations=3, refinements=0)
-        self.codes = sid.fit_residual_kmeans(items.embeddings, config=config).encode(items.embeddings).numpy()
-        self.counts = self.random.zipf(1.4, num_items).clip(max=10_000)
+        self.codes = sid.fit_residual_kmeans(embeddings, config=config).encode(embeddings).numpy()
+        self.embeddings, self.counts = embeddings, self.random.zipf(1.4, num_items).clip(max=10_000)
         self.sentencepiece = sid.train_sentencepiece(self.codes, self.counts, _SPACE, num_rows)
-        pieces = sid.PiecesAndCodes(self.sentencepiece)
-        self.catalogue = Catalogue(
-            items.item_ids, items.embeddings, self.codes, pieces, self.counts, num_rows, seed=0
-        )
+        self.pieces = sid.PiecesAndCodes(self.sentencepiece)
 
     def examples(self, number: int) -> sid.Examples:
         """Histories and candidates by popularity."""
@@ -64,14 +60,21 @@ class Drawn:
 
 def rankers(drawn: Drawn) -> dict[str, sid.Ranker]:
     """An untrained ranker of each method; SentencePiece also as one table of pieces."""
-    of_codes = ("unigram", "bigram", "prefix", "random_sid")
-    tables = {name: tokenizer_of(name, drawn.catalogue).num_rows for name in of_codes}
+    number, codes = drawn.num_rows, drawn.codes
+    hashed = 1 + drawn.random.integers(0, number - 1, (drawn.num_items, 1)).astype(np.int32)
+    coarse, num_coarse = np.split(drawn.pieces.encode(codes), 2, axis=1)[1], drawn.pieces.num_coarse_rows
+    coarse_and_ids = np.column_stack([coarse, num_coarse - 1 + hashed])
+    unigram = sid.NgramTokenizer(_SPACE)
     return {
-        "random_hash": _of_rows(features_of("random_hash", drawn.catalogue), drawn.num_rows),
-        "dense": _ranker(drawn.catalogue.embeddings, sid.DenseContentEmbedding(_DIM)),
-        **{name: _of_rows(features_of(name, drawn.catalogue), number) for name, number in tables.items()},
-        "sentencepiece": _of_rows(drawn.sentencepiece.encode(drawn.codes), drawn.num_rows),
-        **{f"{name}_on_unigram": _on_unigram(name, drawn) for name in ON_TOP},
+        "random_hash": _ranker(hashed, sid.PieceEmbedding(number, _DIM)),
+        "dense": _ranker(drawn.embeddings, sid.DenseContentEmbedding(_DIM)),
+        "unigram": _of_codes(unigram, codes),
+        "bigram": _of_codes(sid.NgramTokenizer(_SPACE, 2, number), codes),
+        "prefix": _of_codes(sid.PrefixTokenizer(_SPACE, number), codes),
+        "random_sid": _of_codes(unigram, drawn.random.integers(0, _SPACE.codebook_sizes, codes.shape)),
+        "sentencepiece": _of_codes(drawn.sentencepiece, codes),
+        "sentencepiece_on_unigram": _on_unigram(drawn, coarse, num_coarse),
+        "id_sid_on_unigram": _on_unigram(drawn, coarse_and_ids, num_coarse + number - 1),
     }
 
 
@@ -79,18 +82,24 @@ def _ranker(features: np.ndarray, layer: tf_keras.layers.Layer) -> sid.Ranker:
     return sid.Ranker(sid.RankerConfig(dim=_DIM), sid.CatalogueEmbedding.of(features, layer))
 
 
-def _of_rows(rows: np.ndarray, number: int) -> sid.Ranker:
-    return _ranker(rows, sid.PieceEmbedding(number, _DIM))
+def _of_codes(tokenizer: sid.Tokenizer, codes: np.ndarray) -> sid.Ranker:
+    return _ranker(tokenizer.encode(codes), sid.PieceEmbedding(tokenizer.num_rows, _DIM))
 
 
-def _on_unigram(name: str, drawn: Drawn) -> sid.Ranker:
+def _on_unigram(drawn: Drawn, own: np.ndarray, num_rows: int) -> sid.Ranker:
     """With own parts; these and the shared ones are trained."""
-    unigram = tokenizer_of(BASE, drawn.catalogue)
-    base = _of_rows(features_of(BASE, drawn.catalogue), unigram.num_rows)
-    own = features_of(name, drawn.catalogue)[:, unigram.num_pieces : -1]
-    made = sid.with_own_parts(base, own, int(own.max()) + 1, drawn.counts, _HALF_SEEN)
+    base = _of_codes(sid.NgramTokenizer(_SPACE), drawn.codes)
+    made = sid.with_own_parts(base, own, num_rows, drawn.counts, _HALF_SEEN)
     made.item_embedding.trainable = True
     return made
+
+
+def lookups(ranker: sid.Ranker) -> float:
+    """Rows of tables that an item needs, on average."""
+    features = ranker.item_embedding.features.numpy()[1:]
+    if isinstance(ranker.item_embedding.embedding, sid.UnifiedEmbedding):
+        features = features[:, :-1]  # the count is no row
+    return float((features > 0).sum(axis=1).mean()) if features.dtype == np.int32 else 0.0
 
 
 def training_speed(ranker: sid.Ranker, examples: sid.Examples) -> dict[str, float]:
@@ -153,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
     methods: dict[str, dict[str, float]] = {}
     for name, ranker in rankers(drawn).items():
         methods[name] = training_speed(ranker, examples) | scoring_latency(ranker, drawn, options.turns)
-        methods[name]["lookups_per_item"] = float(lookups(ranker).mean()) if num_rows(ranker) else 0.0
+        methods[name]["lookups_per_item"] = lookups(ranker)
         print(name, methods[name], file=sys.stderr, flush=True)
     print(json.dumps({"methods": methods, "lookup": lookup_speed(drawn)}, allow_nan=False))
     return 0
