@@ -52,7 +52,7 @@ def run(
     seeds: int = 1,
     quick: bool = False,
 ) -> dict[str, Any]:
-    """Carries out runs and writes, after each of them, what the folder has by then.
+    """Carries out runs and writes, after each of them, what the folder has by then; plots at the end.
 
     An experiment that was stopped goes on with the runs that are missing.
 
@@ -74,7 +74,10 @@ def run(
         if each not in log.done:
             log.add(each, carry_out(each, settings[each.name], world, log.done))
             _write(folder, _result(log, settings, world))
-    return _write(folder, _result(log, settings, world))
+    result = _result(log, settings, world)
+    _write(folder, result)
+    plot_all(result["runs"], folder)
+    return result
 
 
 def _result(log: RunLog[Run], settings: Mapping[str, Setting], world: World) -> dict[str, Any]:
@@ -88,12 +91,10 @@ def _result(log: RunLog[Run], settings: Mapping[str, Setting], world: World) -> 
     }
 
 
-def _write(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
+def _write(folder: Path, result: dict[str, Any]) -> None:
     command = shlex.join(["python", "-m", "experiments.lin2025", *sys.argv[1:]])
     (folder / "results.json").write_text(json.dumps(result, allow_nan=False) + "\n", encoding="utf-8")
     (folder / "results.md").write_text(markdown(result, command), encoding="utf-8")
-    plot_all(result["runs"], folder)
-    return result
 
 
 if __name__ == "__main__":

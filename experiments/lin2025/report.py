@@ -52,7 +52,7 @@ def with_codes(runs: Runs) -> Runs:
 
 
 def _head(result: Mapping[str, Any], command: str) -> str:
-    counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in result["world"].items())
+    counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in result["world"].items())
     return (
         f"# Unified semantic and ID representation (Lin et al. 2025)\n\n    {command}\n\n"
         f"Data: {counts}. Machine: {result['machine']}.\n\n"
@@ -61,8 +61,8 @@ def _head(result: Mapping[str, Any], command: str) -> str:
 
 
 def _protocol(runs: Runs, protocol: str, hit: str, cutoffs: Sequence[int]) -> list[str]:
-    names = [f"{figure}@{k}" for figure in (hit, "ndcg") for k in cutoffs]
-    return _figures(runs, {name: (protocol, name) for name in [*names, "mrr"]})
+    hits, gains = [f"{hit}@{k}" for k in cutoffs], [f"ndcg@{k}" for k in cutoffs if k > 1]  # else the same
+    return _figures(runs, {name: (protocol, name) for name in [*hits, *gains, "mrr"]})
 
 
 def _cold(runs: Runs) -> list[str]:

@@ -20,6 +20,7 @@ import semid_tf as sid
 
 pytest.importorskip("matplotlib")
 
+from experiments.lin2025 import __main__ as command
 from experiments.lin2025.__main__ import main, run
 from experiments.lin2025.build import build
 from experiments.lin2025.checks import possible
@@ -136,6 +137,16 @@ def test_a_run_is_added_to_those_of_the_folder(
     assert "| pieces_softmax |" in (tmp_path / "results.md").read_text()
 
 
+def test_the_commands_last_line_is_the_result(
+    done: tuple[dict[str, Any], Path], tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(done[1], tmp_path, dirs_exist_ok=True)  # all runs are there: nothing is trained
+    monkeypatch.setattr(command, "ALL", FEW)
+    told = CliRunner().invoke(main, [*arguments(tables, tmp_path), "--quick"], catch_exceptions=False)
+    assert json.loads(told.stdout.splitlines()[-1]) == done[0]
+    assert told.exit_code == 0
+
+
 def test_held_out_items_are_in_no_training_event(world: World) -> None:
     held_out = without_cold(world, seed=3)
     assert 10 < held_out.cold.sum() < 60
@@ -204,7 +215,10 @@ def test_compact_items_have_fewer_numbers_than_were_trained(world: World) -> Non
     assert isinstance(model.tower.tokens[0], sid.ProductToken)
 
 
-def test_what_is_frozen_after_its_training_counts_as_learned(world: World) -> None:
+def test_what_is_frozen_after_its_training_counts_as_learned(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.lin2025.build._FIRST_STAGE_STEPS", 2)
     one_stage, two_stages = (
         trained(name, replace(small(ALL[name]), training=replace(TRAINING, epochs=1)), world, seed=1)
         for name in ("unified", "two_stages")
