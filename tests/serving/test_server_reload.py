@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -18,7 +19,7 @@ from tensorflow_serving.apis import (
     model_service_pb2_grpc,
     prediction_log_pb2,
 )
-from test_local_server import AVAILABLE, END, Running
+from test_local_server import AVAILABLE, END, Running, request
 from test_served_versions import artifact
 from tiny_models import ANY_PORT, batch, publish_tiny, tiny_module
 
@@ -56,8 +57,18 @@ def test_the_same_path_in_other_letters_loads_nothing(
         assert [one.getMessage() for one in caplog.records] == ["tiny: version 1 is loaded"]
 
 
+def write_warm_up(version: Path, x: Any, times: int) -> None:
+    """The same request so many times."""
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.CopyFrom(request(x))
+    (version / WARMUP_FILE).parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(version / WARMUP_FILE)) as file:
+        for _ in range(times):
+            file.write(log.SerializeToString())
+
+
 def test_no_request_fails_while_another_path_is_loaded(server: Running, tmp_path: Path) -> None:
-    publish_tiny(tmp_path / "b", 1, 5.0)
+    write_warm_up(publish_tiny(tmp_path / "b", 1, 5.0), batch([1]), 500)
     answers: list[float] = []
     stop = threading.Event()
 
@@ -102,12 +113,7 @@ def test_a_version_that_was_changed_or_fails_its_warm_up_is_refused(server: Runn
     (changed / "variables" / "more").write_bytes(b"not there when it was published")
     changed.rename(server.root / "2")
     cold = publish_tiny(server.root.parent / "elsewhere", 3, 5.0)
-    log = prediction_log_pb2.PredictionLog()
-    log.predict_log.request.model_spec.name = "tiny"
-    log.predict_log.request.inputs["x"].CopyFrom(tf.make_tensor_proto([1]))
-    (cold / WARMUP_FILE).parent.mkdir(exist_ok=True)
-    with tf.io.TFRecordWriter(str(cold / WARMUP_FILE)) as file:
-        file.write(log.SerializeToString())
+    write_warm_up(cold, [1], 1)
     cold.rename(server.root / "3")
     for version in (2, 3):
         server.wait_for(version, END)
