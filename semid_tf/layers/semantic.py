@@ -42,6 +42,11 @@ class SemanticEmbedding(tf_keras.layers.Layer):
         self.pieces = PieceEmbedding(tokenizer.num_rows, dim, seed, l2=l2, dropout=dropout, name="pieces")
         self.pieces.build((None, tokenizer.num_pieces))
 
+    @property
+    def padding(self) -> list[int]:
+        """The codes that stand where there is no item."""
+        return [-1] * self.tokenizer.code_space.num_levels
+
     def call(self, codes: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         return self.pieces(self.lookup(codes), training=training)
 

@@ -10,7 +10,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from mapped_files import MappedFiles
 from small_catalogue import events, publish_codes, write_events
-from small_quantizer import CODES, LEVELS
+from small_quantizer import LEVELS
 
 import semid_tf as sid
 from pipelines import code_corpus, merges, ranking_examples, statistics
@@ -26,13 +26,11 @@ def jobs(quantizer: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     folder = tmp_path_factory.mktemp("catalogue")
     codes, pattern = publish_codes(quantizer, folder), write_events(events(300), folder / "events")
     both = ["--codes", str(codes), "--interactions", pattern]
-    learned = ["--codes", f"{codes}/codes/*.parquet", "--interactions", pattern]
-    learned += ["--num-levels", str(LEVELS), "--codebook-size", str(CODES), "--num-merges", "4", "--rounds=2"]
     return {
         "code_corpus": (code_corpus.main, [*both, "--rows", "80"]),
         "ranking_examples": (ranking_examples.main, [*both, "--num_shards", "2"]),
         "statistics": (statistics.main, ["--codes", str(codes), "--previous", str(codes)]),
-        "tokenizer": (merges.main, learned),
+        "tokenizer": (merges.main, [*both, "--num-merges", "4", "--rounds=2"]),
     }
 
 
