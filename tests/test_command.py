@@ -22,7 +22,7 @@ from small_world import NUM_ITEMS, start, tree, write_config, write_world
 import semid_tf as sid
 from semid_tf.chain import Chain, load_ranker
 from semid_tf.cli import app
-from semid_tf.daily import cut_into_days
+from semid_tf.daily import DAY, cut_into_days
 
 pytestmark = pytest.mark.slow
 
@@ -262,12 +262,13 @@ def test_a_step_asked_for_alone_uses_its_parents(run: Run) -> None:
 
 def test_a_ranker_goes_on_day_by_day_from_where_it_was_saved(run: Run, tmp_path: Path) -> None:
     saved = tmp_path / "later.keras"
-    of_unigram = ("train-ranker", run.config, "--method", "unigram", "--days", "3")
+    period = 20 * DAY
+    of_unigram = ("train-ranker", run.config, "--method", "unigram", "--days", "3", "--period", period)
     first = semid(*of_unigram, "--save", saved)
     days = [json.loads(line) for line in first.stdout.splitlines() if line.startswith("{")]
     assert [day["day"] for day in days] == [1, 2]
     chain = Chain(sid.load_run_config(run.config), print)
-    last = cut_into_days(chain.splits.test, 3)[2]
+    last = cut_into_days(chain.splits.test, 3, period)[2]
     scores, used = sid.score_examples(load_ranker(saved), last), last.weights > 0
     assert days[1]["auc"] == pytest.approx(roc_auc_score(last.labels[used], scores[used]), abs=1e-6)
     again = semid(*of_unigram, "--from", saved)
