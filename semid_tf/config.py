@@ -285,7 +285,7 @@ class ResidualKMeansConfig:
         codebook_size: codes to choose from at each level: one size, or a list of one a level.
         assignment: how levels choose: `euclidean`, `cosine`, `hybrid`, or `normalized`: residuals are brought
             to length 1 before each level, as GRID does.
-        balanced: whether clusters are kept alike in size.
+        balanced: whether clusters are kept alike in size; not those of directions (`cosine`, `hybrid`).
         fsq_sizes: steps of each axis of the last level, as in (8, 8, 4): its codes are then a grid over the
             axes of largest variance (FSQ, arXiv 2309.15505; QARM V2, 2602.08559); the product of the steps
             must be the last codebook's size. Empty = clusters like the other levels.
@@ -326,6 +326,11 @@ class ResidualKMeansConfig:
             )
         if self.fsq_sizes and self.assignment == "cosine":
             raise ConfigError('fsq_sizes make a grid, not directions; with it, assignment may be "hybrid".')
+        if self.balanced and self.assignment in ("cosine", "hybrid"):
+            raise ConfigError(
+                'balanced weighs distances, not directions; with it, assignment may be "euclidean" or '
+                f'"normalized", got {self.assignment!r}.'
+            )
         if self.beam_width > 1 and (self.balanced or self.assignment == "normalized"):
             raise ConfigError(
                 f"beam_width must be 1 with balanced codes and normalized residuals, got {self.beam_width}."

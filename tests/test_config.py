@@ -137,6 +137,15 @@ OTHERS = [
     *(
         (
             sid.ResidualKMeansConfig,
+            {"balanced": True, "assignment": name},
+            'balanced weighs distances, not directions; with it, assignment may be "euclidean" or '
+            f'"normalized", got {name!r}.',
+        )
+        for name in ("cosine", "hybrid")
+    ),
+    *(
+        (
+            sid.ResidualKMeansConfig,
             {"beam_width": 2, **other},
             "beam_width must be 1 with balanced codes and normalized residuals, got 2.",
         )

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from semid_tf.quantizer.assignment import Assignment
 from semid_tf.quantizer.kmeans import means, nearest_of, squared_gaps, weighted_kmeans
 from semid_tf.quantizer.levels import Clustering, Clusters
 
@@ -16,7 +15,7 @@ _EVEN_ENOUGH = 0.03
 _FIRST_STEP = 0.05
 
 
-def balanced_clusters(iterations: int, part: Assignment) -> Clustering:
+def balanced_clusters(iterations: int) -> Clustering:
     """K-means whose clusters weigh alike but for a few per cent.
 
     A point belongs to the centre of least ||x - e||^2 / 2 + price. With prices that fill all clusters alike
@@ -24,21 +23,17 @@ def balanced_clusters(iterations: int, part: Assignment) -> Clustering:
     1998), and new items are coded by the same rule at no cost. After plain k-means, prices and centres are
     found in turn, four times. Costs up to 240 iterations of k-means. The squared error grows; a code no
     longer names the nearest codeword. Points that are equal stay together, so that a crowd of them, or an
-    item that weighs more than a cluster should, stands out. Where the assignment has codewords of length 1,
-    centres are brought to it before they are priced.
+    item that weighs more than a cluster should, stands out.
     """
-
-    def words(centres: np.ndarray) -> np.ndarray:
-        return np.asarray(part.codewords(centres))
 
     def cluster(points: np.ndarray, weights: np.ndarray, size: int, seed: int) -> Clusters:
         centres, nearest = weighted_kmeans(points, weights, size, iterations, seed)
         nearest_to, prices = nearest_of(points), np.zeros(size, np.float32)
         scale = _FIRST_STEP * 0.5 * float(np.average(squared_gaps(points, centres, nearest), weights=weights))
-        found = _priced(nearest_to, weights, words(centres), prices, scale)
+        found = _priced(nearest_to, weights, centres, prices, scale)
         for _ in range(_MOVES - 1):
             centres = means(points, weights, found.nearest, found.centres)
-            found = _priced(nearest_to, weights, words(centres), found.prices, scale)
+            found = _priced(nearest_to, weights, centres, found.prices, scale)
         return found
 
     return cluster

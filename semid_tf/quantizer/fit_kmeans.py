@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from semid_tf.config import ResidualKMeansConfig
 from semid_tf.data.embedding_source import EmbeddingSource, WeightedRows
-from semid_tf.quantizer.assignment import EUCLIDEAN, Assignment, assignments, has_unit_levels
+from semid_tf.quantizer.assignment import EUCLIDEAN, assignments, has_unit_levels
 from semid_tf.quantizer.balanced import balanced_clusters
 from semid_tf.quantizer.checks import refuse_weights, require_usable, usable_items
 from semid_tf.quantizer.chunks import in_chunks
@@ -58,9 +56,7 @@ def fit_residual_kmeans(
     if not has_unit_levels(parts):
         standardization = standardization._replace(scale=1.0)
     points = (items.embeddings - standardization.mean) / standardization.scale
-    levels = fit_levels(
-        points, items.weights, config.code_space, parts, _clusterings(config, parts), config.seed
-    )
+    levels = fit_levels(points, items.weights, config.code_space, parts, _clusterings(config), config.seed)
     if config.assignment == EUCLIDEAN and not config.balanced and not config.fsq_sizes:
         levels = _refined(points, items.weights, levels, config)
     model = ResidualKMeans(points.shape[1], config)
@@ -88,9 +84,9 @@ def _warn_if_collapsed(model: ResidualKMeans, items: WeightedRows) -> None:
     warn_of_collapse("", counts, items.embeddings, model.code_space, OF_CLUSTERS)
 
 
-def _clusterings(config: ResidualKMeansConfig, parts: Sequence[Assignment]) -> list[Clustering]:
-    plain = [kmeans_clusters(config.iterations)] * config.num_levels
-    all_levels = [balanced_clusters(config.iterations, part) for part in parts] if config.balanced else plain
+def _clusterings(config: ResidualKMeansConfig) -> list[Clustering]:
+    clusters = balanced_clusters if config.balanced else kmeans_clusters
+    all_levels = [clusters(config.iterations)] * config.num_levels
     return [*all_levels[:-1], fsq_clusters(config.fsq_sizes)] if config.fsq_sizes else all_levels
 
 
