@@ -47,7 +47,7 @@ class KeepBest(tf_keras.callbacks.Callback):
             logs["normalized_mse"] = error
 
     def _epochs_done(self) -> int:
-        return int(self.model.optimizer.iterations) // self.params["steps"]
+        return int(self.model.optimizer.iterations.numpy()) // self.params["steps"]
 
     def _gives_up(self, epochs_done: int) -> bool:
         return self.best_epoch == 0 and epochs_done >= max(_PATIENCE, self.params["epochs"] // 2)
