@@ -123,7 +123,8 @@ class Tokenizers:
 
 def _require_quantizer(folder: str, quantizer: str) -> None:
     """Where both are known: n-grams are of no quantizer."""
-    known = sid.open_artifact(folder, KIND).manifest.parents.get("quantizer", "")
+    artifact = load_near(folder, lambda local: sid.open_artifact(local, KIND))
+    known = artifact.manifest.parents.get("quantizer", "")
     if known and quantizer and known != quantizer:
         raise sid.ProvenanceError(
             f"{folder} was trained on codes of quantizer {known}, these are of {quantizer}; train it anew."
