@@ -71,8 +71,7 @@ class Setting:
         return self.members * (ids + semantic[self.semantic])
 
 
-# Three times the paper's rate, falling, takes half the epochs. They are chosen as the paper judges; validation
-# stands still for a dozen of them before it rises again.
+# Three times the paper's rate, falling, takes half the epochs. They are chosen as the paper judges.
 _PAPER = Setting(
     training=sid.SequenceTraining(epochs=40, patience=20, learning_rate=3e-3, decay=True, judged_among=99)
 )
