@@ -63,6 +63,7 @@ def test_tables_and_lookups(rankers: dict[str, sid.Ranker], catalogue: Catalogue
     sized = dict.fromkeys(("random_hash", "bigram", "prefix"), ROWS) | dict.fromkeys(
         ("dense", "dense_x1.5", "dense_x2"), 0
     )
+    sized["sentencepiece_alone"] = catalogue.sentencepiece.num_rows
     assert num_rows(ranker) == sized.get(name, UNIGRAMS + own.get(name, 0))
     features = ranker.item_embedding.features.numpy()[1:]
     np.testing.assert_array_equal(features, features_of(name, catalogue))
@@ -72,8 +73,9 @@ def test_tables_and_lookups(rankers: dict[str, sid.Ranker], catalogue: Catalogue
         assert (lookups(ranker) == 2 + (rows > 0).sum(axis=1)).all()
         np.testing.assert_array_equal(features[:, -1], catalogue.item_counts)
     elif num_rows(ranker):
-        assert 1 <= features.min() and features.max() < num_rows(ranker)
-        assert (lookups(ranker) == features.shape[1]).all()
+        padded = name == "sentencepiece_alone"  # the others need as many rows for each item
+        assert features.min() >= 1 - padded and features.max() < num_rows(ranker)
+        assert (lookups(ranker) == (features > 0).sum(axis=1)).all() and lookups(ranker).min() >= 1
 
 
 @pytest.mark.parametrize("name", ON_TOP)
