@@ -171,7 +171,7 @@ def make_code_corpus(
         write_text(folder, "report.json", json.dumps(report, indent=2) + "\n")
         fingerprint = sid.fingerprint("\n".join(texts), counts)
         inputs = sid.fingerprint(KIND, found.fingerprint, fingerprint)
-        manifest = sid.Manifest(KIND, fingerprint, inputs, _parents(found), metrics=report)
+        manifest = sid.Manifest(KIND, fingerprint, inputs, found.origins, metrics=report)
         return publish_output(folder, target, manifest)
 
 
@@ -212,15 +212,11 @@ def _train(
     fingerprint = sid.fingerprint(tokenizer.model)
     config = {"num_rows": num_rows, "model_type": model_type}
     inputs = sid.fingerprint(TOKENIZER, config, codes.fingerprint)
-    manifest = sid.Manifest(TOKENIZER, fingerprint, inputs, _parents(codes), config, figures)
+    manifest = sid.Manifest(TOKENIZER, fingerprint, inputs, codes.origins, config, figures)
     with tempfile.TemporaryDirectory() as place, sid.staging(place) as staged:
         save_tokenizer(tokenizer, staged)
         put_folder(sid.publish(staged, Path(place) / "tokenizer", manifest).path, folder)
     return figures
-
-
-def _parents(codes: CodesFiles) -> dict[str, str]:
-    return {"codes": codes.fingerprint, **dict(codes.parents)}
 
 
 def _parser() -> JobParser:

@@ -50,6 +50,11 @@ class CodesFiles:
         parents = tuple(sorted(manifest.parents.items()))
         return cls(folder, paths_of(folder), space, manifest.fingerprint, parents)
 
+    @property
+    def origins(self) -> dict[str, str]:
+        """Parents of what is made of these codes: kind -> fingerprint."""
+        return {"codes": self.fingerprint, **dict(self.parents)}
+
     def rows(self, shard: int, num_shards: int, columns: list[str]) -> Iterator[pa.Table]:
         """Some columns of all items that fall into one of several shards; at least an empty table."""
         return rows_of(self.paths, shard, num_shards, columns)

@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
 
@@ -41,10 +40,11 @@ from pipelines.encoding import QuantizerHandler, share_model
 from pipelines.flags import JobParser
 from pipelines.launch import absolute, check_items, match_files, open_quantizer
 from pipelines.nearby import near
+from pipelines.outputs import filling, make_folder, new_output, publish_output
 from pipelines.pieces import Tokenizers
 from pipelines.previous import Previous
 from pipelines.progress import elapsed_time
-from pipelines.publishing import complete_remote, publish_folder, refuse_existing, staging, write_text
+from pipelines.publishing import write_text
 from pipelines.report import check_rejected_rate, make_report
 from pipelines.running import exit_status, reach_files, run_job
 from pipelines.schema import CODES, ITEM_ID, QUANTIZER
@@ -158,9 +158,8 @@ def start_corpus(
     Raises:
         ArtifactError: `output` exists.
     """
-    reach_files(options)
-    refuse_existing(str(output))
-    encode_corpus(items, quantizer, output, options, *settings, **more, afterwards=_keep)
+    target = new_output(output, options)
+    encode_corpus(items, quantizer, target, options, *settings, **more, afterwards=_keep)
 
 
 def _keep(started: Started, model: sid.SavedQuantizer, result: PipelineResult) -> dict[str, Any]:
@@ -170,16 +169,7 @@ def _keep(started: Started, model: sid.SavedQuantizer, result: PipelineResult) -
 
 def _make_folders(folder: str, formats: Sequence[str]) -> None:
     for door in (ENCODED, REJECTED_DOOR, *(f"{ENCODED}_{kind}" for kind in formats)):
-        path = FileSystems.join(folder, door)
-        if FileSystems.exists(path) or _has_parts(path):
-            raise sid.ArtifactError(f"{path} exists and is never overwritten; give a fresh folder.")
-        FileSystems.mkdirs(path)
-
-
-def _has_parts(folder: str) -> bool:
-    """An object store knows no folders; what a job that died left there must not mix with new parts."""
-    (found,) = FileSystems.match([FileSystems.join(folder, "part-*")], [1])
-    return bool(found.metadata_list)
+        make_folder(folder, door)
 
 
 def _num_shards(rows: int, asked: int | None) -> int:
@@ -227,17 +217,10 @@ def publish_corpus(
     Raises:
         ArtifactError: `output` exists.
     """
-    reach_files(options)
-    refuse_existing(str(output))
-    if FileSystems.get_scheme(str(output)):
-        report = encode_corpus(items, quantizer, output, options, *settings, **more)
-        manifest = manifest_of(items, quantizer, output, report)
-        complete_remote(str(output), manifest)
-        return sid.Artifact(Path(output), manifest)
-    output = Path(output).absolute()
-    with staging(output.parent) as folder:
+    target = new_output(output, options)
+    with filling(target) as folder:
         report = encode_corpus(items, quantizer, folder, options, *settings, **more)
-        return publish_folder(folder, output, manifest_of(items, quantizer, folder, report))
+        return publish_output(folder, target, manifest_of(items, quantizer, folder, report))
 
 
 def manifest_of(

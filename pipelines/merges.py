@@ -171,9 +171,8 @@ def _manifest(
     figures: dict[str, Any],
 ) -> sid.Manifest:
     config = {"num_merges": arguments.num_merges, "rounds": arguments.rounds}
-    parents = {"codes": codes.fingerprint, **dict(codes.parents)}
-    inputs = sid.fingerprint(KIND, config, parents, absolute(arguments.interactions))
-    return sid.Manifest(KIND, sid.fingerprint(tokenizer.model), inputs, parents, config, figures)
+    inputs = sid.fingerprint(KIND, config, codes.origins, absolute(arguments.interactions))
+    return sid.Manifest(KIND, sid.fingerprint(tokenizer.model), inputs, codes.origins, config, figures)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Outputs of the jobs over published codes: local ones appear whole, others are there once `COMPLETED` is."""
+"""Outputs of the jobs: local ones appear whole, others are there once `COMPLETED` is."""
 
 from __future__ import annotations
 
@@ -43,13 +43,19 @@ def make_folder(folder: str, name: str) -> str:
     """A sub-folder for parts.
 
     Raises:
-        ArtifactError: there are files in it, such as a job leaves that failed.
+        ArtifactError: it is there, or there are parts in it, such as a job leaves that failed.
     """
     path = FileSystems.join(folder, name)
-    if FileSystems.exists(path) or files_of(path):
-        raise sid.ArtifactError(f"{path} exists and is never overwritten; give another output folder.")
+    if FileSystems.exists(path) or _has_parts(path):
+        raise sid.ArtifactError(f"{path} exists and is never overwritten; give a fresh folder.")
     FileSystems.mkdirs(path)
     return path
+
+
+def _has_parts(folder: str) -> bool:
+    """An object store knows no folders; what a job that died left there must not mix with new parts."""
+    (found,) = FileSystems.match([FileSystems.join(folder, "part-*")], [1])
+    return bool(found.metadata_list)
 
 
 def files_of(folder: str) -> list[str]:

@@ -187,10 +187,9 @@ def make_ranking_examples(
         remove_attempts(folder)
         write_text(folder, "report.json", json.dumps(report, indent=2) + "\n")
         config = {"history_length": history_length, "num_levels": found.space.num_levels}
-        parents = {"codes": found.fingerprint, **dict(found.parents)}
-        inputs = sid.fingerprint(KIND, config, parents, interactions)
+        inputs = sid.fingerprint(KIND, config, found.origins, interactions)
         fingerprint = fingerprint_of(files_of(examples))
-        manifest = sid.Manifest(KIND, fingerprint, inputs, parents, config, report)
+        manifest = sid.Manifest(KIND, fingerprint, inputs, found.origins, config, report)
         return publish_output(folder, target, manifest)
 
 

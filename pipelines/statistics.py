@@ -213,10 +213,9 @@ def make_statistics(
     with filling(target) as folder:
         statistics = _statistics(found, _run(found, earlier, folder, options))
         write_text(folder, "statistics.json", json.dumps(statistics, indent=2) + "\n")
-        parents = {"codes": found.fingerprint, **dict(found.parents)}
         fingerprint = sid.fingerprint(statistics)
-        inputs = sid.fingerprint(KIND, parents, earlier.fingerprint if earlier else None)
-        manifest = sid.Manifest(KIND, fingerprint, inputs, parents, metrics=statistics)
+        inputs = sid.fingerprint(KIND, found.origins, earlier.fingerprint if earlier else None)
+        manifest = sid.Manifest(KIND, fingerprint, inputs, found.origins, metrics=statistics)
         return publish_output(folder, target, manifest)
 
 
