@@ -7,13 +7,14 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 
 import semid_tf as sid
 from pipelines.duplicates import shards_of
 from pipelines.publishing import open_output
-from pipelines.schema import CODES_FILE
+from pipelines.schema import CODES, CODES_FILE, one_array
 from pipelines.sinks import part_path
 from pipelines.sources import open_parquet
 
@@ -60,19 +61,19 @@ class CodesFiles:
         return rows_of(self.paths, shard, num_shards, columns)
 
 
-def paths_of(folder: str) -> tuple[str, ...]:
-    """The files of an output, in the order of their parts.
+def paths_of(folder: str, table: str = "codes") -> tuple[str, ...]:
+    """The files of a table of an output, in the order of their parts.
 
     Raises:
         ArtifactError: they are not all parts of one run, and no others.
     """
-    codes = FileSystems.join(folder, "codes")
-    (found,) = FileSystems.match([FileSystems.join(codes, "*.parquet")])
+    place = FileSystems.join(folder, table)
+    (found,) = FileSystems.match([FileSystems.join(place, "*.parquet")])
     paths = {posixpath.basename(file.path): file.path for file in found.metadata_list}
-    names = [posixpath.basename(part_path(codes, part, len(paths))) for part in range(len(paths))]
+    names = [posixpath.basename(part_path(place, part, len(paths))) for part in range(len(paths))]
     if paths.keys() != set(names):
         raise sid.ArtifactError(
-            f"{codes}: its {len(paths)} files are not the parts of one run; encode into a fresh folder."
+            f"{place}: its {len(paths)} files are not the parts of one run; encode into a fresh folder."
         )
     return tuple(paths[name] for name in names)
 
@@ -94,3 +95,8 @@ def read_rows(path: str, columns: list[str]) -> Iterator[pa.Table]:
     with open_parquet(path) as parquet:
         for group in range(parquet.num_row_groups):
             yield parquet.read_row_group(group, columns)
+
+
+def codes_of(rows: pa.Table, num_levels: int) -> np.ndarray:
+    """The codes of such rows: int32 [n, num_levels]."""
+    return one_array(rows[CODES]).flatten().to_numpy().reshape(-1, num_levels)

@@ -58,9 +58,15 @@ class Previous:
 
         Raises:
             ArtifactError: it is no complete output, or of a version that kept no content hashes.
-            ProvenanceError: it is of another quantizer.
+            ProvenanceError: it is of another quantizer, or has collision tokens.
         """
-        open_output(folder, KIND).require_parent(quantizer.artifact)
+        output = open_output(folder, KIND)
+        output.require_parent(quantizer.artifact)
+        if (levels := output.manifest.config["num_levels"]) != quantizer.code_space.num_levels:
+            raise sid.ProvenanceError(
+                f"{folder} has {levels} codes an item, {quantizer.code_space.num_levels} are needed; give "
+                "the output of pipelines.encode, without collision tokens."
+            )
         paths = paths_of(folder)
         for path in paths:
             with open_parquet(path) as parquet:

@@ -29,7 +29,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 
 import semid_tf as sid
-from pipelines.codes_files import CodesFiles
+from pipelines.codes_files import CodesFiles, codes_of
 from pipelines.duplicates import GroupShards, Shard, partition
 from pipelines.flags import JobParser
 from pipelines.launch import absolute
@@ -103,8 +103,8 @@ def merge_groups(parts: Iterable[Groups]) -> Groups:
 def drift_of(now: pa.Table, before: pa.Table, num_levels: int) -> Drift:
     """Compares the `item_id` and `codes` of the same shard in two runs."""
     places = pc.index_in(now[ITEM_ID], one_array(before[ITEM_ID]))
-    codes, kept = _codes(now, num_levels), np.asarray(places.is_valid())
-    same = codes[kept] == _codes(before, num_levels)[places.drop_null().to_numpy()]
+    codes, kept = codes_of(now, num_levels), np.asarray(places.is_valid())
+    same = codes[kept] == codes_of(before, num_levels)[places.drop_null().to_numpy()]
     same_prefix = np.logical_and.accumulate(same, axis=1).sum(axis=0)
     return Drift(len(before), int(kept.sum()), int((~kept).sum()), same_prefix)
 
@@ -113,10 +113,6 @@ def merge_drifts(parts: Iterable[Drift]) -> Drift:
     """The sums."""
     before, kept, new, same_prefix = zip(*parts, strict=True)
     return Drift(sum(before), sum(kept), sum(new), np.sum(same_prefix, axis=0))
-
-
-def _codes(table: pa.Table, num_levels: int) -> np.ndarray:
-    return one_array(table[CODES]).flatten().to_numpy().reshape(-1, num_levels)
 
 
 class Describe(beam.PTransform):
@@ -174,7 +170,7 @@ class _Merge(beam.CombineFn):
 
 def _counts(shard: int, codes: CodesFiles) -> np.ndarray:
     table = pa.concat_tables(codes.rows(shard, len(codes.paths), [ITEM_ID, CODES]))
-    return sid.code_counts(_codes(table, codes.space.num_levels), codes.space)
+    return sid.code_counts(codes_of(table, codes.space.num_levels), codes.space)
 
 
 def _ids(shard: int, codes: CodesFiles) -> Iterator[Shard]:

@@ -13,7 +13,7 @@ from small_catalogue import events, publish_codes, write_events
 from small_quantizer import LEVELS
 
 import semid_tf as sid
-from pipelines import code_corpus, merges, ranking_examples, statistics
+from pipelines import code_corpus, collision_tokens, merges, ranking_examples, statistics
 from pipelines.example_files import read_ranking_examples
 from pipelines.outputs import new_output
 
@@ -30,11 +30,12 @@ def jobs(quantizer: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         "code_corpus": (code_corpus.main, [*both, "--rows", "80"]),
         "ranking_examples": (ranking_examples.main, [*both, "--num_shards", "2"]),
         "statistics": (statistics.main, ["--codes", str(codes), "--previous", str(codes)]),
+        "codes": (collision_tokens.main, ["--codes", str(codes)]),
         "tokenizer": (merges.main, [*both, "--num-merges", "4", "--rounds=2"]),
     }
 
 
-NAMES = ["code_corpus", "ranking_examples", "statistics", "tokenizer"]
+NAMES = ["code_corpus", "codes", "ranking_examples", "statistics", "tokenizer"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
