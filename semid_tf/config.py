@@ -369,6 +369,8 @@ class RankerConfig:
 
     Attributes:
         dim: dimension of item vectors.
+        history: what of a history speaks for a candidate, where no part is passed: `mean`, `likeness`
+            (`HistoryAttention`), `din` or `transformer`.
         recency_steps: so many latest places of a history have a weight of their own.
         num_cross_layers: DCN-v2 cross layers.
         hidden_dims: widths of the MLP.
@@ -378,6 +380,7 @@ class RankerConfig:
     """
 
     dim: int = 64
+    history: str = "likeness"
     recency_steps: int = 50
     num_cross_layers: int = 2
     hidden_dims: tuple[int, ...] = (128, 64)
@@ -389,6 +392,7 @@ class RankerConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "dim", "recency_steps", "epochs", "batch_size")
+        _one_of(self, "history", ("mean", "likeness", "din", "transformer"))
         _at_least(self, 0, "num_cross_layers", "dropout", "learning_rate", "seed")
         _below_one(self, "dropout")
         for width in self.hidden_dims:

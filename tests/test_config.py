@@ -74,6 +74,11 @@ OTHERS = [
         {"sentencepiece_type": "word"},
         "sentencepiece_type must be one of bpe, unigram, got 'word'.",
     ),
+    (
+        sid.RankerConfig,
+        {"history": "attention"},
+        "history must be one of mean, likeness, din, transformer, got 'attention'.",
+    ),
     (sid.RankerConfig, {"dropout": 1.0}, "dropout must lie in [0, 1), got 1.0."),
     (sid.RankerConfig, {"dropout": float("nan")}, "dropout must be at least 0, got nan."),
     (sid.RankerConfig, {"learning_rate": float("nan")}, "learning_rate must be at least 0, got nan."),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras
 
+from semid_tf.config import RankerConfig
 from semid_tf.errors import ConfigError
 
 _NEVER = -1e9
@@ -219,6 +220,18 @@ class HistoryTransformer(HistoryAttention):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_heads": self.num_heads, "max_history": self.max_history}
+
+
+def history_part(config: RankerConfig) -> History:
+    """The part that a ranker's settings name, with its own defaults.
+
+    >>> type(history_part(RankerConfig(history="din"))).__name__
+    'DINAttention'
+    """
+    if config.history == "din":
+        return DINAttention(config.recency_steps, seed=config.seed, name="attention")
+    kinds = {"mean": MeanHistory, "likeness": HistoryAttention, "transformer": HistoryTransformer}
+    return kinds[config.history](config.recency_steps, name="attention")
 
 
 def _at_least_one(max_history: int) -> int:

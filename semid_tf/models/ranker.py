@@ -12,7 +12,7 @@ import tf_keras
 
 from semid_tf.config import RankerConfig, from_table
 from semid_tf.layers import CatalogueEmbedding, SemanticEmbedding
-from semid_tf.models.history import History, HistoryAttention
+from semid_tf.models.history import History, history_part
 from semid_tf.models.tasks import CLICK, Task
 
 
@@ -32,7 +32,7 @@ class Ranker(tfrs.Model):
     Args:
         config: sizes and training; see `RankerConfig`.
         item_embedding: item index or codes -> vector; history and candidates share it.
-        attention: what of a history speaks for a candidate; None = `HistoryAttention`.
+        attention: what of a history speaks for a candidate; None = as `config.history` says.
         context: what else is known of a request -> vector, such as `ContextFeatures`; None = nothing.
         tasks: what is learned; the first is what candidates are ranked by.
     """
@@ -49,7 +49,7 @@ class Ranker(tfrs.Model):
         super().__init__(**kwargs)
         self.config, self.item_embedding = config, item_embedding
         self.context, self.tasks = context, tuple(tasks)
-        self.attention = attention or HistoryAttention(config.recency_steps, name="attention")
+        self.attention = attention or history_part(config)
         if not self.attention.built:
             self.attention.build()
         self.input_dropout = tf_keras.layers.Dropout(config.dropout, seed=config.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,16 @@ def test_of_ten_thousand_events_a_part_that_asks_much_sees_the_latest(model: sid
         np.testing.assert_allclose(found, scores(model, events[:, -most:], candidates), rtol=1e-3, atol=1e-3)
         vectors = model.item_embedding(tf.constant(padded))
         assert tf.nest.flatten(model.user(vectors, tf.constant(padded) > 0))[0].shape[1] == most == 500
+
+
+@pytest.mark.parametrize("name", ["mean", "likeness", "din", "transformer"])
+def test_settings_can_name_a_part(name: str) -> None:
+    config, table = dataclasses.replace(CONFIG, history=name), sid.PieceEmbedding(ITEMS + 1, DIM)
+    catalogue = sid.CatalogueEmbedding.of(np.arange(1, ITEMS + 1)[:, None], table)
+    made = sid.Ranker(config, catalogue)
+    assert type(made.attention) is type(PARTS[name]())
+    assert made.attention.recency_steps == CONFIG.recency_steps
+    assert type(sid.Ranker(config, catalogue, sid.MeanHistory(2)).attention) is sid.MeanHistory
 
 
 def test_how_much_of_a_history_is_seen_can_be_chosen() -> None:
