@@ -55,6 +55,7 @@ from semid_tf.methods import (
 from semid_tf.models import Ranker
 from semid_tf.quantizer import (
     CodebookCollapseWarning,
+    DivergenceWarning,
     SavedQuantizer,
     collapse_warnings,
     fit_residual_kmeans,
@@ -194,9 +195,10 @@ class Chain:
 
     @contextmanager
     def _alarms_said(self) -> Iterator[None]:
-        """Collapsed codebooks become news in one line each."""
+        """Collapsed codebooks and fits that diverged become news in one line each."""
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", CodebookCollapseWarning)
+            for kind in (CodebookCollapseWarning, DivergenceWarning):
+                warnings.simplefilter("always", kind)
             yield
         for warning in caught:
             self.say(f"quantizer: {warning.message}")

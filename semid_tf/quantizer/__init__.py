@@ -7,6 +7,7 @@ from semid_tf.quantizer.contrastive import co_occurrence_loss
 from semid_tf.quantizer.fit import fit_rqvae
 from semid_tf.quantizer.fit_kmeans import fit_residual_kmeans
 from semid_tf.quantizer.id_metrics import ItemsPerID, UniqueRate
+from semid_tf.quantizer.keep_best import DivergenceWarning
 from semid_tf.quantizer.metrics import (
     code_counts,
     code_usage,
@@ -33,6 +34,7 @@ __all__ = [
     "CodePerplexity",
     "CodebookCollapseWarning",
     "CodesUsed",
+    "DivergenceWarning",
     "ItemsPerID",
     "LinearPlusMLP",
     "MeasuredCandidates",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +16,13 @@ from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.metrics import code_counts, normalized_mse
 
 _PATIENCE = 5
+_DIVERGED = 1.5
+_CALLER_OF_FIT = 3
 _GraphFunction = Callable[[np.ndarray], tf.Tensor]
+
+
+class DivergenceWarning(UserWarning):
+    """A fit ended with a much larger error than it once had."""
 
 
 class KeepBest(tf_keras.callbacks.Callback):
@@ -31,6 +38,7 @@ class KeepBest(tf_keras.callbacks.Callback):
         super().__init__()
         self.judged = judged
         self.best_error, self.best_epoch, self.best_weights = math.inf, 0, list[np.ndarray]()
+        self.last_error = math.inf
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._judge = self._over_embeddings(self.model.call)
@@ -40,7 +48,7 @@ class KeepBest(tf_keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        error = self._keep_if_better(epoch + 1)
+        error = self.last_error = self._keep_if_better(epoch + 1)
         if self._gives_up(epoch + 1):
             self.model.stop_training = True
         if logs is not None:
@@ -68,6 +76,16 @@ class KeepBest(tf_keras.callbacks.Callback):
         if error < self.best_error or not self.best_weights:  # no number where the judged are all equal
             self.best_error, self.best_epoch, self.best_weights = error, epoch, self.model.get_weights()
         return error
+
+    def warn_of_divergence(self) -> None:
+        """A `DivergenceWarning` where the last epoch is much worse than the best."""
+        if _DIVERGED * self.best_error < self.last_error < math.inf:
+            warnings.warn(
+                f"training diverged: normalized MSE {self.last_error:.3g} in the last epoch, "
+                f"{self.best_error:.3g} in epoch {self.best_epoch}, which is kept; lower learning_rate.",
+                DivergenceWarning,
+                stacklevel=_CALLER_OF_FIT,
+            )
 
     def code_counts(self, items: WeightedRows) -> np.ndarray:
         """Items that have each code: int64 [num_levels, codebook_size]."""

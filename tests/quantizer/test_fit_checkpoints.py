@@ -124,6 +124,7 @@ def test_a_fit_that_ended_is_not_repeated(
 
 
 @pytest.mark.filterwarnings("ignore::semid_tf.CodebookCollapseWarning")
+@pytest.mark.filterwarnings("ignore::semid_tf.DivergenceWarning")
 def test_a_fit_that_gave_up_is_not_taken_up_again(embeddings: np.ndarray, tmp_path: Path) -> None:
     """No epoch is better than the start: it ends after six of twelve."""
     config = dataclasses.replace(CONFIG, learning_rate=10.0, epochs=12)

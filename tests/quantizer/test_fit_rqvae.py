@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+import tf_keras
 from sklearn.decomposition import PCA
 
 import semid_tf as sid
@@ -39,7 +40,8 @@ def test_a_fit_is_never_worse_than_its_start(
     config = dataclasses.replace(CONFIG, learning_rate=learning_rate)
     start = start_rqvae(embeddings[kept], weights[kept] / weights[kept].mean(), config)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", sid.CodebookCollapseWarning)  # at the large rate
+        for said in (sid.CodebookCollapseWarning, sid.DivergenceWarning):  # at the large rate
+            warnings.simplefilter("ignore", said)
         model = sid.fit_rqvae(embeddings, weights, config)
     before, after = (
         sid.normalized_mse(embeddings[kept], m(embeddings[kept]).numpy(), weights[kept])
@@ -54,6 +56,38 @@ def test_training_improves_on_its_start(fitted: sid.RQVAE, catalogue_items: sid.
     before, after = (sid.normalized_mse(items, model(items).numpy()) for model in (start, fitted))
     assert after < 0.99 * before
     assert after < 0.3
+
+
+def errors_by_epoch(items: np.ndarray, config: sid.RQVAEConfig) -> list[float]:
+    """What a fit says of itself."""
+    errors: list[float] = []
+    told = tf_keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda _, logs: errors.append(logs["normalized_mse"])
+    )
+    sid.fit_rqvae(items, config=config, callbacks=[told])
+    return errors
+
+
+def test_steps_do_not_grow_with_the_gradient() -> None:
+    """With gradients as they come, the error of this fit rose to fifty times its best, and stayed at ten."""
+    config = sid.RQVAEConfig(
+        **{"num_levels": 3, "codebook_size": 32, "latent_dim": 32, "hidden_dim": 256, "batch_size": 256},
+        **{"learning_rate": 0.04, "epochs": 30, "kmeans_iterations": 5},
+    )
+    errors = errors_by_epoch(sid.synthetic_items(1500, dim=256, seed=3).embeddings, config)
+    assert max(errors) < 1.5 * min(errors)
+
+
+def test_a_fit_that_diverges_says_so_and_keeps_what_it_had(embeddings: np.ndarray) -> None:
+    config = dataclasses.replace(CONFIG, learning_rate=1.0, epochs=12)
+    said = r"training diverged: normalized MSE \S+ in the last epoch, \S+ in epoch \d+, which is kept; lower"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sid.CodebookCollapseWarning)
+        with pytest.warns(sid.DivergenceWarning, match=said):
+            model = sid.fit_rqvae(embeddings, config=config)
+    start = start_rqvae(embeddings, None, config)
+    before, after = (sid.normalized_mse(embeddings, m(embeddings).numpy()) for m in (start, model))
+    assert after <= before + 1e-6
 
 
 def test_almost_every_code_is_in_use(fitted_codes: np.ndarray, fitted: sid.RQVAE) -> None:
