@@ -31,8 +31,8 @@ from semid_tf.quantizer.survey import Survey, some_of, survey
 _JUDGED_ITEMS = 20_000
 _VARIANCE_HELD = 0.999
 _WARM_UP_STEPS = 50
-# Gradients are longer (3 to 70 for 64 to 768 dimensions), so that only their direction counts. Adam alone lets
-# steps grow with a gradient that grows: errors doubled from step to step on some catalogues.
+# Gradients are longer (3 to 70 for 64 to 768 dimensions), so that only their direction counts. Adam alone
+# lets steps grow with a gradient that grows: errors doubled from step to step on some catalogues.
 _GRADIENT_LENGTH = 0.1
 _EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 40, 100, 1000
 

@@ -16,7 +16,8 @@ from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.metrics import code_counts, normalized_mse
 
 _PATIENCE = 5
-_DIVERGED = 1.5
+# By so many times, and so much of the variance: an error near zero may well be a multiple of another.
+_TIMES, _MORE = 1.5, 0.1
 _CALLER_OF_FIT = 3
 _GraphFunction = Callable[[np.ndarray], tf.Tensor]
 
@@ -79,7 +80,7 @@ class KeepBest(tf_keras.callbacks.Callback):
 
     def warn_of_divergence(self) -> None:
         """A `DivergenceWarning` where the last epoch is much worse than the best."""
-        if _DIVERGED * self.best_error < self.last_error < math.inf:
+        if _TIMES * self.best_error + _MORE < self.last_error < math.inf:
             warnings.warn(
                 f"training diverged: normalized MSE {self.last_error:.3g} in the last epoch, "
                 f"{self.best_error:.3g} in epoch {self.best_epoch}, which is kept; lower learning_rate.",

@@ -161,6 +161,7 @@ def test_fewer_different_items_than_codes_is_said(embeddings: np.ndarray) -> Non
     assert {warning.filename for warning in caught} == {__file__}
 
 
+@pytest.mark.filterwarnings("ignore::semid_tf.DivergenceWarning")
 def test_a_collapse_in_training_is_said_though_the_start_is_kept(embeddings: np.ndarray) -> None:
     config = dataclasses.replace(CONFIG, codebook_size=32, learning_rate=100.0, epochs=6)
     with pytest.warns(sid.CodebookCollapseWarning) as caught:
