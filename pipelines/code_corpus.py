@@ -15,7 +15,6 @@ tokenizer's figures is a Semantic ID.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -41,7 +40,7 @@ from pipelines.launch import absolute
 from pipelines.outputs import filling, make_folder, new_output, publish_output, put_folder
 from pipelines.pieces import KIND as TOKENIZER
 from pipelines.pieces import save_tokenizer
-from pipelines.publishing import write_text
+from pipelines.publishing import write_json
 from pipelines.running import exit_status, run_job
 from pipelines.schema import ITEM_ID, SEMANTIC_ID
 from pipelines.sinks import WritePart, part_path, remove_attempts
@@ -168,7 +167,7 @@ def make_code_corpus(
         if num_rows:
             place = FileSystems.join(folder, "tokenizer")
             report["tokenizer"] = _train(place, texts, counts, found, num_rows, model_type)
-        write_text(folder, "report.json", json.dumps(report, indent=2) + "\n")
+        write_json(folder, "report.json", report)
         fingerprint = sid.fingerprint("\n".join(texts), counts)
         inputs = sid.fingerprint(KIND, found.fingerprint, fingerprint)
         manifest = sid.Manifest(KIND, fingerprint, inputs, found.origins, metrics=report)

@@ -17,7 +17,6 @@ Other jobs over published codes take the output as they take that of `pipelines.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,14 +38,13 @@ from pipelines.encode import codes_fingerprint
 from pipelines.flags import JobParser
 from pipelines.launch import absolute
 from pipelines.outputs import filling, make_folder, new_output, publish_output
-from pipelines.publishing import write_text
+from pipelines.publishing import write_json
 from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, CODES_FILE, ITEM_ID, SEMANTIC_ID, matrix, one_array, vectors
 from pipelines.sinks import WritePart, remove_attempts, semantic_ids
 
 RETIRED = "retired"
 _TOKEN = "token"
-_COLUMNS = CODES_FILE.names
 _TOKENS = pa.schema([(ITEM_ID, pa.string()), (_TOKEN, pa.int32())])
 _COUNTERS = ("kept", "new", "outdated", "retired")
 
@@ -55,7 +53,7 @@ class Standing(NamedTuple):
     """The items of a shard.
 
     Attributes:
-        now: encoded ones, `schema.CODES_FILE`.
+        now: encoded ones, in the columns asked for.
         before: published ones, retired or not; with tokens.
         encoded: codes of `now`, int32 [now, num_levels].
         published: codes of `before`, int32 [before, num_levels + 1].
@@ -115,10 +113,10 @@ class TokenFiles:
         """Of the codes, and of what is made."""
         return len(self.codes.paths)
 
-    def standing(self, shard: int) -> Standing:
-        """The items of a shard."""
+    def standing(self, shard: int, columns: list[str]) -> Standing:
+        """The items of a shard; `item_id` and `codes` are among the columns."""
         parts = (self.codes.paths, self.previous.paths if self.previous else (), self.retired)
-        now, *before = (pa.concat_tables(rows_of(paths, shard, self.num_shards, _COLUMNS)) for paths in parts)
+        now, *before = (pa.concat_tables(rows_of(paths, shard, self.num_shards, columns)) for paths in parts)
         published, levels = pa.concat_tables(before), self.codes.space.num_levels
         codes, tokened = codes_of(now, levels), codes_of(published, levels + 1)
         return Standing(now, published, codes, tokened, _rows(now, published).fill_null(-1).to_numpy())
@@ -159,7 +157,7 @@ class GiveTokens(beam.PTransform):
 
 def _by_codes(shard: int, files: TokenFiles) -> Iterator[Shard]:
     """Items by their codes; `token` is null where one is to be given."""
-    now, before, encoded, published, places = files.standing(shard)
+    now, before, encoded, published, places = files.standing(shard, [ITEM_ID, CODES])
     new = places < 0
     nothing = pa.nulls(int(new.sum()), pa.int32())
     yield from _parts(now[ITEM_ID].filter(pa.array(new)), encoded[new], nothing, files.num_shards)
@@ -192,7 +190,7 @@ def _items(table: pa.Table, codes: np.ndarray) -> sid.ItemCodes:
 
 def _join(element: Shard, files: TokenFiles) -> Iterator[Shard | TaggedOutput]:
     shard, tokens = element
-    now, before, encoded, published, places = files.standing(shard)
+    now, before, encoded, published, places = files.standing(shard, CODES_FILE.names)
     given, known = tokens[_TOKEN].take(_rows(now, tokens)).fill_null(0), places >= 0
     codes = np.column_stack([encoded, given.to_numpy()])
     codes[known] = published[places[known]]
@@ -202,7 +200,7 @@ def _join(element: Shard, files: TokenFiles) -> Iterator[Shard | TaggedOutput]:
     for name, count in zip(_COUNTERS, counts, strict=True):
         count_items(name, int(count))
     columns = {CODES: vectors(codes), SEMANTIC_ID: semantic_ids(codes)}
-    yield shard, pa.table({name: columns.get(name, now[name]) for name in _COLUMNS}).cast(CODES_FILE)
+    yield shard, pa.table({name: columns.get(name, now[name]) for name in now.column_names}).cast(CODES_FILE)
     yield TaggedOutput(RETIRED, (shard, before.filter(pa.array(gone)).sort_by(ITEM_ID)))
 
 
@@ -232,7 +230,7 @@ def make_collision_tokens(
     files = TokenFiles.open(codes, previous, num_tokens)
     with filling(target) as folder:
         report = _run(files, num_tokens, folder, options)
-        write_text(folder, "report.json", json.dumps(report, indent=2) + "\n")
+        write_json(folder, "report.json", report)
         return publish_output(folder, target, _manifest(files, num_tokens, folder, report))
 
 

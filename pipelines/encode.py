@@ -20,7 +20,6 @@ over, and those that are gone are left out. The codes are those of a run without
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +43,7 @@ from pipelines.outputs import filling, make_folder, new_output, publish_output
 from pipelines.pieces import Tokenizers
 from pipelines.previous import Previous
 from pipelines.progress import elapsed_time
-from pipelines.publishing import write_text
+from pipelines.publishing import write_json
 from pipelines.report import check_rejected_rate, make_report
 from pipelines.running import exit_status, reach_files, run_job
 from pipelines.schema import CODES, ITEM_ID, QUANTIZER
@@ -141,7 +140,7 @@ def report_on(started: Started, model: sid.SavedQuantizer, result: PipelineResul
         report.update((name, read_counter(result, name)) for name in ("changed", "deleted"))
     check_rejected_rate(report, started.max_rejected_rate)
     report["seconds"] = started.seconds
-    write_text(started.folder, "report.json", json.dumps(report, indent=2) + "\n")
+    write_json(started.folder, "report.json", report)
     return report
 
 

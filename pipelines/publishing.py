@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
@@ -23,6 +24,11 @@ def write_text(folder: str | Path, name: str, text: str) -> None:
     """Writes a small file on any Beam file system."""
     with FileSystems.create(FileSystems.join(str(folder), name), "text/plain") as file:
         file.write(text.encode())
+
+
+def write_json(folder: str | Path, name: str, value: Any) -> None:
+    """Writes JSON for people, such as a report."""
+    write_text(folder, name, json.dumps(value, indent=2) + "\n")
 
 
 def refuse_existing(output: str) -> None:

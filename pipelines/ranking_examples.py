@@ -15,7 +15,6 @@ without a column `label` every example is positive, and nothing can be learned f
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -44,7 +43,7 @@ from pipelines.interactions import (
 )
 from pipelines.launch import absolute
 from pipelines.outputs import files_of, filling, fingerprint_of, make_folder, new_output, publish_output
-from pipelines.publishing import write_text
+from pipelines.publishing import write_json
 from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, ROW, SOURCE, matrix, one_array, vectors
 from pipelines.sinks import WritePart, remove_attempts
@@ -185,7 +184,7 @@ def make_ranking_examples(
         make = MakeExamples(found, history_length, num_shards)
         report = _run(interactions, make, examples, num_shards, options)
         remove_attempts(folder)
-        write_text(folder, "report.json", json.dumps(report, indent=2) + "\n")
+        write_json(folder, "report.json", report)
         config = {"history_length": history_length, "num_levels": found.space.num_levels}
         inputs = sid.fingerprint(KIND, config, found.origins, interactions)
         fingerprint = fingerprint_of(files_of(examples))

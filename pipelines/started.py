@@ -9,7 +9,7 @@ from typing import NamedTuple
 from apache_beam.io.filesystems import FileSystems
 
 import semid_tf as sid
-from pipelines.publishing import write_text
+from pipelines.publishing import write_json
 
 _NAME = "started.json"
 
@@ -47,7 +47,7 @@ class Started(NamedTuple):
 
     def save(self) -> None:
         """Keeps it in the folder."""
-        write_text(self.folder, _NAME, json.dumps(self._asdict(), indent=2) + "\n")
+        write_json(self.folder, _NAME, self._asdict())
 
     @classmethod
     def load(cls, folder: str) -> Started:

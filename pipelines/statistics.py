@@ -34,7 +34,7 @@ from pipelines.duplicates import GroupShards, Shard, partition
 from pipelines.flags import JobParser
 from pipelines.launch import absolute
 from pipelines.outputs import filling, new_output, publish_output
-from pipelines.publishing import write_text
+from pipelines.publishing import write_json, write_text
 from pipelines.running import exit_status, run_job
 from pipelines.schema import CODES, ITEM_ID, SEMANTIC_ID, one_array
 
@@ -208,7 +208,7 @@ def make_statistics(
         raise sid.ProvenanceError(f"{previous} has codes in {earlier.space}, but {codes} in {found.space}.")
     with filling(target) as folder:
         statistics = _statistics(found, _run(found, earlier, folder, options))
-        write_text(folder, "statistics.json", json.dumps(statistics, indent=2) + "\n")
+        write_json(folder, "statistics.json", statistics)
         fingerprint = sid.fingerprint(statistics)
         inputs = sid.fingerprint(KIND, found.origins, earlier.fingerprint if earlier else None)
         manifest = sid.Manifest(KIND, fingerprint, inputs, found.origins, metrics=statistics)

@@ -32,7 +32,14 @@ def codes_by_item(count: int = ITEMS) -> dict[str, list[int]]:
 
 def publish_codes(quantizer: Path, folder: Path, num_shards: int = 3, count: int = ITEMS) -> Path:
     """Encodes the items."""
-    table = pa.table({"item_id": item_ids(count), "embedding": vectors(count).tolist()})
+    return publish_codes_of(item_ids(count), vectors(count), quantizer, folder, num_shards)
+
+
+def publish_codes_of(
+    names: list[str], embeddings: np.ndarray, quantizer: Path, folder: Path, num_shards: int
+) -> Path:
+    """Encodes any items."""
+    table = pa.table({"item_id": names, "embedding": embeddings.tolist()})
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, folder / "items.parquet")
     return publish_corpus(

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small_catalogue import ITEMS, codes_by_item, item_ids, publish_codes, vectors
+from small_catalogue import ITEMS, codes_by_item, item_ids, publish_codes, publish_codes_of, vectors
 from small_quantizer import CODES, LEVELS
 
 import semid_tf as sid
@@ -18,16 +18,8 @@ from pipelines import ranking_examples, statistics
 from pipelines.codes_files import CodesFiles
 from pipelines.collision_tokens import main
 from pipelines.encode import main as encode
-from pipelines.encode import publish_corpus
 
 IDS = np.array(item_ids(), object)
-
-
-def published(items: np.ndarray, embeddings: np.ndarray, quantizer: Path, folder: Path, shards: int) -> Path:
-    folder.mkdir()
-    table = pa.table({"item_id": items.tolist(), "embedding": embeddings.tolist()})
-    pq.write_table(table, folder / "items.parquet")
-    return publish_corpus(str(folder / "items.parquet"), quantizer, folder / "codes", num_shards=shards).path
 
 
 def tokens(codes: Path, output: Path, *flags: str) -> tuple[sid.ItemCodes, dict[str, Any]]:
@@ -60,12 +52,13 @@ def test_tokens_are_those_of_the_library(shards: int, quantizer: Path, tmp_path:
 def test_a_catalogue_that_changes_keeps_what_was_given(quantizer: Path, tmp_path: Path) -> None:
     everything, first = vectors(), np.arange(0, ITEMS, 2)
     monday, _ = tokens(
-        published(IDS[first], everything[first], quantizer, tmp_path / "monday", 3), tmp_path / "tokens-1"
+        publish_codes_of(IDS[first].tolist(), everything[first], quantizer, tmp_path / "monday", 3),
+        tmp_path / "tokens-1",
     )
     # Tuesday, in other shards: some are gone, one is another thing now, the other half is new.
     later, changed = np.arange(ITEMS - 1, 9, -1), everything.copy()
     changed[12] *= -1
-    tuesday_codes = published(IDS[later], changed[later], quantizer, tmp_path / "tuesday", 4)
+    tuesday_codes = publish_codes_of(IDS[later].tolist(), changed[later], quantizer, tmp_path / "tuesday", 4)
     tuesday, report = tokens(tuesday_codes, tmp_path / "tokens-2", "--previous", str(tmp_path / "tokens-1"))
     encoded = sid.ItemCodes.load(tuesday_codes)
     assert by_item(tuesday) == by_item(by_library(encoded.item_ids, encoded.codes, monday))
@@ -74,7 +67,7 @@ def test_a_catalogue_that_changes_keeps_what_was_given(quantizer: Path, tmp_path
     assert by_item(retired) == {name: by_item(monday)[name] for name in IDS[0:10:2]}
     # Wednesday: all are there again. Nothing has moved, and no token was given twice.
     wednesday, report = tokens(
-        published(IDS, everything, quantizer, tmp_path / "wednesday", 2),
+        publish_codes_of(item_ids(), everything, quantizer, tmp_path / "wednesday", 2),
         tmp_path / "tokens-3",
         "--previous",
         str(tmp_path / "tokens-2"),

@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from small_catalogue import ITEMS, codes_by_item, item_ids, publish_codes, vectors
+from small_catalogue import ITEMS, codes_by_item, item_ids, publish_codes, publish_codes_of, vectors
 from small_quantizer import CODES, LEVELS, numpy_codes
 
 import semid_tf as sid
-from pipelines.encode import publish_corpus
 from pipelines.statistics import main
 
 SPACE = sid.CodeSpace(LEVELS, CODES)
@@ -65,10 +62,7 @@ def test_drift_by_plain_python(num_shards: int, codes: Path, quantizer: Path, tm
     later[10:14] += 0.3
     names = [*item_ids()[5:], "new-1", "new-2"]
     later = np.concatenate([later, later[:2] * 2])
-    pq.write_table(pa.table({"item_id": names, "embedding": later.tolist()}), tmp_path / "items.parquet")
-    now = publish_corpus(
-        str(tmp_path / "items.parquet"), quantizer, tmp_path / "now", num_shards=num_shards
-    ).path
+    now = publish_codes_of(names, later, quantizer, tmp_path / "now", num_shards)
     found = statistics(tmp_path / "out", "--codes", str(now), "--previous", str(codes))["drift"]
     new, old = dict(zip(names, numpy_codes(later).tolist(), strict=True)), codes_by_item()
     kept = [name for name in new if name in old]
