@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -183,15 +184,22 @@ def test_a_job_killed_at_any_moment_leaves_the_previous_output_whole(
     content = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["pipelines.encode"])
+
+    def publish(output: Path, seconds: float | None) -> float:
+        job = processes.Process(target=_publish, args=(items, quantizer, output, first))
+        job.start()
+        began = time.monotonic()
+        job.join(seconds)
+        job.kill()
+        job.join()
+        return time.monotonic() - began
+
+    longest = publish(target.with_name("not-killed"), None)
     moments = random.Random(8)
     whole = 0
     for attempt in range(10):
         output = target.with_name(f"out-{attempt}")
-        job = processes.Process(target=_publish, args=(items, quantizer, output, first))
-        job.start()
-        job.join(moments.uniform(0.2, 3.0))
-        job.kill()
-        job.join()
+        publish(output, moments.uniform(0.05, 1) * longest)
         if output.exists():
             whole += 1
             artifact = sid.open_artifact(output, "codes")
