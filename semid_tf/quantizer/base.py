@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -36,6 +37,10 @@ class Quantizer(tf_keras.Model):
     def latent(self, embedding: tf.Tensor) -> tf.Tensor:
         """What is quantized of embeddings, float32 [n, embedding_dim]: float32 [n, dim]."""
         raise NotImplementedError
+
+    def constant_latent(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """`latent` for a SavedModel: what depends on weights alone is computed now. Gives equal numbers."""
+        return self.latent
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Embeddings that codes, int32 [n, num_levels], stand for: float32 [n, embedding_dim]."""

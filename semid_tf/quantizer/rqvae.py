@@ -14,6 +14,7 @@ from semid_tf.quantizer.base import Quantizer
 from semid_tf.quantizer.contrastive import co_occurrence_loss
 from semid_tf.quantizer.ema import MovingAverages
 from semid_tf.quantizer.estimators import ESTIMATORS
+from semid_tf.quantizer.folding import FoldedEncoder, folded
 from semid_tf.quantizer.initialization import Standardization
 from semid_tf.quantizer.mean_loss import MeanLoss
 from semid_tf.quantizer.regularization import CLEAN, Disturbance
@@ -108,6 +109,7 @@ class RQVAE(Quantizer):
         )
         self._mean_loss = MeanLoss()
         self.averages = self._averages() if self.config.codebook_update == "ema" else None
+        self.encoder.build((None, embedding_dim))
         self.quantizer.build((None, self.latent_dim))
         self(tf.zeros((1, embedding_dim)))
 
@@ -139,7 +141,10 @@ class RQVAE(Quantizer):
         return (embedding - self.mean) / self.scale
 
     def latent(self, embedding: tf.Tensor) -> tf.Tensor:
-        return self.encoder(self.standardize(embedding))
+        return folded(self.encoder, self.mean, self.scale)(embedding)
+
+    def constant_latent(self) -> FoldedEncoder:
+        return folded(self.encoder, self.mean, self.scale).constant()
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         return self.decoder(self.quantizer.decode(codes)) * self.scale + self.mean

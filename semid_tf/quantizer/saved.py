@@ -42,7 +42,7 @@ def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _C
     model.quantizer.require_beam_width(beam_width)
     if candidates < 1:
         raise ConfigError(f"candidates must be at least 1, got {candidates}.")
-    levels = [_constants(level) for level in model.quantizer.levels()]
+    latent_of, levels = model.constant_latent(), [_constants(level) for level in model.quantizer.levels()]
     k = min(candidates, model.code_space.codebook_sizes[-1])
     embeddings = tf.TensorSpec((None, model.embedding_dim), tf.float32, "embedding")
 
@@ -50,7 +50,7 @@ def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _C
     def encode(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
         @tf.function(input_signature=[embeddings])  # one body in the file for all parts
         def codes(part: tf.Tensor) -> tf.Tensor:
-            return model.quantizer.encode(model.latent(part), beam_width, levels)
+            return model.quantizer.encode(latent_of(part), beam_width, levels)
 
         return {"codes": _in_parts(codes, embedding)}
 
@@ -60,13 +60,14 @@ def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _C
 
     @tf.function(input_signature=[embeddings])
     def candidates_of(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
-        latent = model.latent(embedding)
+        latent = latent_of(embedding)
         codes = model.quantizer.encode(latent, beam_width, levels)
         found = model.quantizer.measured_candidates(latent, k, beam_width, levels)
         return {"codes": codes, "candidates": found.codes, "distances": found.distances}
 
     module = tf.Module(name="quantizer")
     module.encode, module.decode, module.candidates = encode, decode, candidates_of
+    module.latent = latent_of
     module.tracked = [*model.weights, *(tensor for level in levels for tensor in level[:2])]
     return module
 
