@@ -143,11 +143,7 @@ class ResidualQuantizer(tf_keras.layers.Layer):
         if not 1 <= k <= size:
             raise ConfigError(f"k must lie between 1 and the {size} codes of the last level, got {k}.")
         levels = levels or self.levels()
-        codes = self.encode(latent, beam_width, levels)
-        left = last_entered(latent, levels, codes)
-        nearest = several_highest(tf.matmul(left, levels[-1].folded), k)
-        squared = tf.reduce_sum(tf.square(left[:, :-1]), axis=1, keepdims=True)
-        return MeasuredCandidates(nearest.places, squared - 2 * nearest.scores)
+        return candidates_under(self.encode(latent, beam_width, levels), latent, k, levels)
 
     def candidates(
         self, latent: tf.Tensor, k: int, beam_width: int = 1, levels: list[SearchLevel] | None = None
@@ -180,3 +176,13 @@ class ResidualQuantizer(tf_keras.layers.Layer):
             "assignment": self.assignment,
             "priced": self.priced,
         }
+
+
+def candidates_under(
+    codes: tf.Tensor, latent: tf.Tensor, k: int, levels: list[SearchLevel]
+) -> MeasuredCandidates:
+    """The k nearest codes for the last level, under the earlier ones of codes int32 [n, num_levels]."""
+    left = last_entered(latent, levels, codes)
+    nearest = several_highest(tf.matmul(left, levels[-1].folded), k)
+    squared = tf.reduce_sum(tf.square(left[:, :-1]), axis=1, keepdims=True)
+    return MeasuredCandidates(nearest.places, squared - 2 * nearest.scores)

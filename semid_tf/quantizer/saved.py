@@ -14,13 +14,13 @@ from semid_tf.data.finite import finite_float32
 from semid_tf.errors import ConfigError, DataError
 from semid_tf.ids.semantic_id import require_codes
 from semid_tf.quantizer.base import Quantizer
-from semid_tf.quantizer.residual import MeasuredCandidates
+from semid_tf.quantizer.residual import MeasuredCandidates, candidates_under
 from semid_tf.quantizer.search import SearchLevel
 
 KIND = "quantizer"
 _BATCH = 4096
 _CANDIDATES = 64
-_PARTS, _ROWS_OF_A_PART = 4, 256
+_FEW = 256
 
 
 def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _CANDIDATES) -> tf.Module:
@@ -46,13 +46,13 @@ def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _C
     k = min(candidates, model.code_space.codebook_sizes[-1])
     embeddings = tf.TensorSpec((None, model.embedding_dim), tf.float32, "embedding")
 
+    @tf.function(input_signature=[embeddings])  # one body in the file, wherever it is called
+    def codes_of(embedding: tf.Tensor) -> tf.Tensor:
+        return model.quantizer.encode(latent_of(embedding), beam_width, levels)
+
     @tf.function(input_signature=[embeddings])
     def encode(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
-        @tf.function(input_signature=[embeddings])  # one body in the file for all parts
-        def codes(part: tf.Tensor) -> tf.Tensor:
-            return model.quantizer.encode(latent_of(part), beam_width, levels)
-
-        return {"codes": _in_parts(codes, embedding)}
+        return {"codes": _in_two(codes_of, embedding)}
 
     @tf.function(input_signature=[tf.TensorSpec((None, model.code_space.num_levels), tf.int32, "codes")])
     def decode(codes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -60,9 +60,8 @@ def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _C
 
     @tf.function(input_signature=[embeddings])
     def candidates_of(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
-        latent = latent_of(embedding)
-        codes = model.quantizer.encode(latent, beam_width, levels)
-        found = model.quantizer.measured_candidates(latent, k, beam_width, levels)
+        codes = codes_of(embedding)
+        found = candidates_under(codes, latent_of(embedding), k, levels)
         return {"codes": codes, "candidates": found.codes, "distances": found.distances}
 
     module = tf.Module(name="quantizer")
@@ -72,14 +71,11 @@ def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _C
     return module
 
 
-def _in_parts(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
-    """function of rows, many in four parts: while one waits for a step of a single thread, others go on."""
-    size = -(-tf.shape(rows)[0] // _PARTS)
-
-    def parts() -> tf.Tensor:
-        return tf.concat([function(rows[part * size : (part + 1) * size]) for part in range(_PARTS)], 0)
-
-    return tf.cond(size < _ROWS_OF_A_PART, lambda: function(rows), parts)
+def _in_two(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    """function of rows in two parts, so that one goes on while the other waits for a step of a single thread;
+    few rows are all in the first."""
+    size = tf.maximum(-(-tf.shape(rows)[0] // 2), _FEW)
+    return tf.concat([function(rows[:size]), function(rows[size:])], 0)
 
 
 def _constants(level: SearchLevel) -> SearchLevel:
