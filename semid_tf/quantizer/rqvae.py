@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from semid_tf.quantizer.base import Quantizer
 from semid_tf.quantizer.contrastive import co_occurrence_loss
 from semid_tf.quantizer.ema import MovingAverages
 from semid_tf.quantizer.estimators import ESTIMATORS
-from semid_tf.quantizer.folding import FoldedEncoder, folded
+from semid_tf.quantizer.folding import ConstantEncoder, fold
 from semid_tf.quantizer.initialization import Standardization
 from semid_tf.quantizer.mean_loss import MeanLoss
 from semid_tf.quantizer.regularization import CLEAN, Disturbance
@@ -141,10 +142,11 @@ class RQVAE(Quantizer):
         return (embedding - self.mean) / self.scale
 
     def latent(self, embedding: tf.Tensor) -> tf.Tensor:
-        return folded(self.encoder, self.mean, self.scale)(embedding)
+        weights = fold(self.encoder, self.mean, self.scale)
+        return weights.encode(embedding - weights.shift)
 
-    def constant_latent(self) -> FoldedEncoder:
-        return folded(self.encoder, self.mean, self.scale).constant()
+    def constant_latent(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        return ConstantEncoder(fold(self.encoder, self.mean, self.scale))
 
     def decode(self, codes: tf.Tensor) -> tf.Tensor:
         return self.decoder(self.quantizer.decode(codes)) * self.scale + self.mean
