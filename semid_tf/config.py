@@ -208,7 +208,7 @@ class RQVAEConfig:
             `Disturbance`.
         revive_after_steps: a code that no item chose for so many steps moves to a random residual.
         revive_below: with `ema`, so does a code whose moving count falls below; 0 = never.
-        epochs: passes over the items; 0 = 40, or of a small catalogue as many more, up to 100, as make 1,000
+        epochs: passes over the items; 0 = 28, or of a small catalogue as many more, up to 100, as make 1,800
             steps.
         batch_size, learning_rate: of Adam. The rate rises over the first 50 steps
             and decays to 0 along a cosine.
@@ -306,7 +306,7 @@ class ResidualKMeansConfig:
     fsq_sizes: tuple[int, ...] = ()
     kmeans_items: int = 100_000
     iterations: int = 6
-    refinements: int = 15
+    refinements: int = 10
     beam_width: int = 1
     seed: int = 0
 
