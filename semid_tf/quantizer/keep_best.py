@@ -100,11 +100,13 @@ class KeepBest(tf_keras.callbacks.Callback):
     def state(self) -> dict[str, np.ndarray]:
         """All of it, for a checkpoint."""
         weights = {f"weight_{i}": weight for i, weight in enumerate(self.best_weights)}
-        return weights | {"error": np.array(self.best_error), "epoch": np.array(self.best_epoch)}
+        errors = {"error": np.array(self.best_error), "last_error": np.array(self.last_error)}
+        return weights | errors | {"epoch": np.array(self.best_epoch)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Goes on where `state` was taken."""
         self.best_error, self.best_epoch = float(state["error"]), int(state["epoch"])
+        self.last_error = float(state["last_error"])
         self.best_weights = weights_in(state)
 
 
