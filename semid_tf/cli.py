@@ -22,6 +22,7 @@ from semid_tf.chain import Chain, load_ranker
 from semid_tf.config import load_run_config
 from semid_tf.daily import DAY, cut_into_days, train_by_day
 from semid_tf.errors import ConfigError, SemidError
+from semid_tf.interrupt import kept_interrupt
 from semid_tf.methods import METHODS, features_of
 from semid_tf.models import Ranker
 from semid_tf.report import print_summary, summarize, without_nan, write_summary
@@ -56,7 +57,7 @@ def _step(name: str, about: str, do: Callable[[Chain], Any]) -> None:
     )
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
     def command(config: str, output: str, quantizer: str, codes: str, debug: bool) -> None:
-        with _mistakes_in_one_line(debug):
+        with _mistakes_in_one_line(debug), kept_interrupt():
             settings = load_run_config(config)
             settings = dataclasses.replace(settings, output=output or settings.output)
             do(Chain(settings, _say, quantizer, codes))
@@ -130,7 +131,7 @@ def train_ranker_command(
     Days are those of UTC; integer timestamps count as microseconds unless --period says otherwise. A ranker
     given by --from must be of this method, catalogue and codes; items may have been added behind its own.
     """
-    with _mistakes_in_one_line(debug):
+    with _mistakes_in_one_line(debug), kept_interrupt():
         chain = Chain(load_run_config(config), _say, quantizer)
         cut = cut_into_days(chain.splits.test, days, period)
         ranker = _going_on(start, method, chain) if start else chain.load_ranker(method)

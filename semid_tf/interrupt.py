@@ -1,0 +1,44 @@
+"""Ctrl-C that is not lost: in C++, TensorFlow may swallow a `KeyboardInterrupt` or make another error of it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_AGAIN_S = 1.0
+
+
+@contextmanager
+def kept_interrupt() -> Iterator[None]:
+    """After Ctrl-C the block ends with a `KeyboardInterrupt`, whatever becomes of the first one.
+
+    It is raised again each second until the block ends, and any error that the block then ends with counts as
+    one. Where Ctrl-C is ignored or somebody else's, and in other threads than the main one, nothing changes.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    asked = False
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    except Exception as error:
+        if asked:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,62 @@
+"""Ctrl-C ends a block, also where its first error is lost on the way."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from semid_tf.interrupt import kept_interrupt
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Both are as they were, whatever happens."""
+    before = [signal.getsignal(which) for which in (signal.SIGINT, signal.SIGALRM)]
+    yield
+    assert [signal.getsignal(which) for which in (signal.SIGINT, signal.SIGALRM)] == before
+
+
+def lose_an_interrupt() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_it_is_raised_at_once() -> None:
+    with pytest.raises(KeyboardInterrupt), kept_interrupt():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_one_that_was_swallowed_comes_again() -> None:
+    with pytest.raises(KeyboardInterrupt), kept_interrupt():
+        lose_an_interrupt()
+        time.sleep(20)
+        pytest.fail("it never came")
+
+
+def test_another_error_in_its_place_counts_as_one() -> None:
+    with pytest.raises(KeyboardInterrupt), kept_interrupt():
+        lose_an_interrupt()
+        raise TypeError
+
+
+def test_errors_without_one_stay_what_they_are() -> None:
+    with pytest.raises(TypeError), kept_interrupt():
+        raise TypeError
+
+
+def test_nothing_comes_after_the_block() -> None:
+    with kept_interrupt():
+        lose_an_interrupt()
+    time.sleep(1.2)
+
+
+def test_where_it_is_ignored_it_stays_so() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with kept_interrupt():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
