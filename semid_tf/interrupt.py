@@ -1,8 +1,9 @@
-"""Ctrl-C that is not lost: in C++, TensorFlow may swallow a `KeyboardInterrupt` or make another error of it."""
+"""Ctrl-C that is not lost: TensorFlow may swallow a `KeyboardInterrupt` or make another error of it."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ def kept_interrupt() -> Iterator[None]:
     """After Ctrl-C the block ends with a `KeyboardInterrupt`, whatever becomes of the first one.
 
     It is raised again each second until the block ends, and any error that the block then ends with counts as
-    one. Where Ctrl-C is ignored or somebody else's, and in other threads than the main one, nothing changes.
+    one. Where Python must drop one, as in a destructor, it does so without a traceback. Where Ctrl-C is
+    ignored or somebody else's, and in other threads than the main one, nothing changes.
     """
     ours = threading.current_thread() is threading.main_thread()
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -30,6 +32,11 @@ def kept_interrupt() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
         raise KeyboardInterrupt
 
+    def drop(dropped: sys.UnraisableHookArgs) -> None:
+        if dropped.exc_type is not KeyboardInterrupt:
+            hook(dropped)
+
+    hook, sys.unraisablehook = sys.unraisablehook, drop
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.signal(signal.SIGINT, interrupt)
     try:
@@ -42,3 +49,4 @@ def kept_interrupt() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = hook

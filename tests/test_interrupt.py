@@ -53,6 +53,17 @@ def test_nothing_comes_after_the_block() -> None:
     time.sleep(1.2)
 
 
+def test_one_that_python_must_drop_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    class Slow:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), kept_interrupt():
+        Slow()
+        time.sleep(20)
+    assert not capsys.readouterr().err
+
+
 def test_where_it_is_ignored_it_stays_so() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
