@@ -45,14 +45,15 @@ def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _C
     latent_of, levels = model.constant_latent(), [_constants(level) for level in model.quantizer.levels()]
     k = min(candidates, model.code_space.codebook_sizes[-1])
     embeddings = tf.TensorSpec((None, model.embedding_dim), tf.float32, "embedding")
+    latents = tf.TensorSpec((None, model.quantizer.codebooks.shape[-1]), tf.float32, "latent")
 
-    @tf.function(input_signature=[embeddings])  # one body in the file, wherever it is called
-    def codes_of(embedding: tf.Tensor) -> tf.Tensor:
-        return model.quantizer.encode(latent_of(embedding), beam_width, levels)
+    @tf.function(input_signature=[latents])  # one body in the file, wherever it is called
+    def codes_of(latent: tf.Tensor) -> tf.Tensor:
+        return model.quantizer.encode(latent, beam_width, levels)
 
     @tf.function(input_signature=[embeddings])
     def encode(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"codes": _in_two(codes_of, embedding)}
+        return {"codes": _in_two(lambda part: codes_of(latent_of(part)), embedding)}
 
     @tf.function(input_signature=[tf.TensorSpec((None, model.code_space.num_levels), tf.int32, "codes")])
     def decode(codes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -60,8 +61,9 @@ def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _C
 
     @tf.function(input_signature=[embeddings])
     def candidates_of(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
-        codes = codes_of(embedding)
-        found = candidates_under(codes, latent_of(embedding), k, levels)
+        latent = latent_of(embedding)
+        codes = codes_of(latent)
+        found = candidates_under(codes, latent, k, levels)
         return {"codes": codes, "candidates": found.codes, "distances": found.distances}
 
     module = tf.Module(name="quantizer")
