@@ -13,10 +13,12 @@ from semid_tf.interrupt import kept_interrupt
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Both are as they were, whatever happens."""
+    """Ctrl-C is nobody else's at first (a Flink test of the same process keeps it), and both are as they were."""
+    others = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = [signal.getsignal(which) for which in (signal.SIGINT, signal.SIGALRM)]
     yield
     assert [signal.getsignal(which) for which in (signal.SIGINT, signal.SIGALRM)] == before
+    signal.signal(signal.SIGINT, others)
 
 
 def lose_an_interrupt() -> None:

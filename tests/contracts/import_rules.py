@@ -9,7 +9,7 @@ from pathlib import Path
 # A room may import from the rows above its own, and from itself.
 ROOMS = [
     {"errors"},
-    {"config", "_keras2", "progress"},
+    {"config", "_keras2", "progress", "interrupt"},
     {"quiet"},
     {"artifacts"},
     {"data"},
