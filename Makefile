@@ -16,8 +16,9 @@ install: .venv/installed
 demo: install
 	$(BIN)/semid run examples/quickstart.toml
 
+# Two files at a time: half of a test's time is one thread's, in TensorFlow's tracing or in a start of a process.
 test: install
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .
