@@ -186,7 +186,8 @@ class RQVAEConfig:
         latent_dim: dimension in which residuals are quantized, at most the embedding's; 0 = as many principal
             axes as hold 99.9 % of the variance.
         hidden_dim, decoder_dim: width of the hidden layer of the encoder and of the decoder.
-        commitment_weight: weight of the commitment loss (beta, .25 in the paper).
+        commitment_weight: weight of the commitment loss (beta, .25 in the paper); less where the codewords
+            leave much, see `commitment_for`.
         item_weight_power: an item seen n times in training weighs (1 + n) ** power;
             0 = all items alike, 1 = by impressions as in the paper.
         kmeans_items: k-means start sees at most so many items; at least one a code.
@@ -208,7 +209,7 @@ class RQVAEConfig:
             `Disturbance`.
         revive_after_steps: a code that no item chose for so many steps moves to a random residual.
         revive_below: with `ema`, so does a code whose moving count falls below; 0 = never.
-        epochs: passes over the items; 0 = 28, or of a small catalogue as many more, up to 100, as make 1,800
+        epochs: passes over the items; 0 = 20, or of a small catalogue as many more, up to 100, as make 1,800
             steps.
         batch_size, learning_rate: of Adam. The rate rises over the first 50 steps
             and decays to 0 along a cosine.
@@ -222,7 +223,7 @@ class RQVAEConfig:
     latent_dim: int = 0
     hidden_dim: int = 256
     decoder_dim: int = 1024
-    commitment_weight: float = 0.25
+    commitment_weight: float = 0.5
     item_weight_power: float = 0.5
     kmeans_items: int = 100_000
     kmeans_iterations: int = 10

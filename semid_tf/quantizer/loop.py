@@ -56,7 +56,7 @@ def _run_epoch(
 def _learner(model: RQVAE, element_spec: Any) -> Callable[[Any], Learned]:
     strategy = tf.distribute.get_strategy()
 
-    @tf.function(input_signature=[element_spec])
+    @tf.function(input_signature=[element_spec], autograph=False)
     def learn(batch: Any) -> Learned:
         learned = strategy.run(model.learn, args=batch)
         return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], learned)

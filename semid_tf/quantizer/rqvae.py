@@ -26,6 +26,7 @@ from semid_tf.quantizer.shortcut import LinearPlusMLP
 from semid_tf.quantizer.usage import batch_counts, batch_use, existing_codes
 
 _FIRST = tf.VariableAggregation.ONLY_FIRST_REPLICA
+_constant = tf_keras.initializers.Constant
 
 
 class Pass(NamedTuple):
@@ -99,6 +100,9 @@ class RQVAE(Quantizer):
         self.mean = self.add_weight(name="mean", shape=(embedding_dim,), initializer="zeros", trainable=False)
         self.scale = self.add_weight(name="scale", shape=(), initializer="ones", trainable=False)
         self.input_noise = self.add_weight(name="input_noise", shape=(), initializer="zeros", trainable=False)
+        self.commitment = self.add_weight(
+            name="commitment", shape=(), initializer=_constant(self.config.commitment_weight), trainable=False
+        )
         self.hidden_dropout = 0.0
         self.idle_steps = self.add_weight(
             name="idle_steps",
@@ -178,9 +182,9 @@ class RQVAE(Quantizer):
         """Commitment and codebook loss, float32 [num_levels, n]."""
         commitment = _squared_error(quantized.inputs, tf.stop_gradient(quantized.codewords))
         if self.averages is not None:
-            return self.config.commitment_weight * commitment
+            return self.commitment * commitment
         codebook = _squared_error(tf.stop_gradient(quantized.inputs), quantized.codewords)
-        return self.config.commitment_weight * commitment + codebook
+        return self.commitment * commitment + codebook
 
     def _batch(
         self,

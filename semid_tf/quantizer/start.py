@@ -11,6 +11,7 @@ from semid_tf.config import RQVAEConfig
 from semid_tf.data.embedding_source import WeightedRows, taken
 from semid_tf.quantizer.assignment import EUCLIDEAN
 from semid_tf.quantizer.beam import squared_error
+from semid_tf.quantizer.commitment import commitment_for
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.initialization import (
     principal_axes_of,
@@ -31,7 +32,7 @@ _ITEMS_FOR_ERROR = 8192
 
 
 def start(model: RQVAE, found: Survey) -> None:
-    """Sets a model's weights to PCA and residual k-means, and its noise by what that leaves."""
+    """Sets a model's weights to PCA and residual k-means, noise and commitment by what that leaves."""
     config, (embeddings, weights) = model.config, found.sample
     standardization = standardization_for(model.quantizer.assignments, standardization_of(found.moments))
     axes = principal_axes_of(found.moments, model.latent_dim)
@@ -40,7 +41,9 @@ def start(model: RQVAE, found: Survey) -> None:
     model.start(standardization, axes, _codebooks(WeightedRows(latent, weights), config))
     use_idle_codes(model, found.sample)
     model.restart_averages()
-    model.input_noise.assign(noise_for(config, found.num_items, _error(model, found.sample)))
+    error = _error(model, found.sample)
+    model.input_noise.assign(noise_for(config, found.num_items, error))
+    model.commitment.assign(commitment_for(config, error))
     copy_from_first_replica(model.weights)
 
 

@@ -12,6 +12,7 @@ import tf_keras
 
 import semid_tf as sid
 from semid_tf.data.embedding_source import WeightedRows
+from semid_tf.quantizer.commitment import commitment_for
 from semid_tf.quantizer.fit import start_rqvae
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.keep_best import KeepBest
@@ -101,6 +102,21 @@ def test_noise_and_dropout_fall_with_the_number_of_items() -> None:
     assert dropout_for(config, 5_000) == 0.5
     assert dropout_for(config, 24_000) == 0.25
     assert dropout_for(config, 100_000) == 0.0
+
+
+def test_the_commitment_is_less_where_the_start_leaves_much() -> None:
+    config = sid.RQVAEConfig(commitment_weight=0.4)
+    assert commitment_for(config, 0.1) == commitment_for(config, 0.18**0.5) == 0.4
+    assert commitment_for(config, 0.36**0.5) == pytest.approx(0.1)
+    other = dataclasses.replace(config, codebook_update="gradient")
+    assert commitment_for(other, 0.9) == 0.4
+
+
+def test_a_fit_commits_by_what_its_start_leaves(embeddings: np.ndarray) -> None:
+    model = start_rqvae(embeddings, None, CONFIG)
+    error = sid.normalized_mse(embeddings, model(embeddings).numpy()) ** 0.5
+    assert error**2 > 0.18
+    assert float(model.commitment) == pytest.approx(commitment_for(CONFIG, error), rel=1e-3)
 
 
 def test_noise_does_not_go_by_the_order_of_the_items() -> None:
