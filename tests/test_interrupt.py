@@ -13,7 +13,7 @@ from semid_tf.interrupt import kept_interrupt
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Ctrl-C is nobody else's at first (a Flink test of the same process keeps it), and both are as they were."""
+    """Ctrl-C is nobody else's at first (a Flink job of this process keeps it); both end as they were."""
     others = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = [signal.getsignal(which) for which in (signal.SIGINT, signal.SIGALRM)]
     yield
