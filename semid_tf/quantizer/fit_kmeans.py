@@ -15,6 +15,8 @@ from semid_tf.quantizer.fsq import fsq_clusters
 from semid_tf.quantizer.initialization import (
     Standardization,
     fit_standardization,
+    num_axes,
+    principal_axes_of,
     standardization_for,
     standardization_of,
 )
@@ -22,7 +24,9 @@ from semid_tf.quantizer.levels import Clustering, FittedLevels, fit_levels, kmea
 from semid_tf.quantizer.metrics import code_counts
 from semid_tf.quantizer.refinement import refine
 from semid_tf.quantizer.residual_kmeans import ResidualKMeans
-from semid_tf.quantizer.survey import some_of, survey
+from semid_tf.quantizer.survey import moments_of, some_of, survey
+
+_VARIANCE_HELD, _ITEMS_FOR_AXES = 0.9995, 20_000
 
 
 def fit_residual_kmeans(
@@ -56,9 +60,12 @@ def fit_residual_kmeans(
     if not has_unit_levels(parts):
         standardization = standardization._replace(scale=1.0)
     points = (items.embeddings - standardization.mean) / standardization.scale
-    levels = fit_levels(points, items.weights, config.code_space, parts, _clusterings(config), config.seed)
     if config.assignment == EUCLIDEAN and not config.balanced and not config.fsq_sizes:
-        levels = _refined(points, items.weights, levels, config)
+        levels = _fitted_on_axes(WeightedRows(points, items.weights), config)
+    else:
+        levels = fit_levels(
+            points, items.weights, config.code_space, parts, _clusterings(config), config.seed
+        )
     model = ResidualKMeans(points.shape[1], config)
     model.start(standardization, levels)
     _warn_if_collapsed(model, some_of(items, config.kmeans_items, config.seed))
@@ -88,6 +95,23 @@ def _clusterings(config: ResidualKMeansConfig) -> list[Clustering]:
     clusters = balanced_clusters if config.balanced else kmeans_clusters
     all_levels = [clusters(config.iterations)] * config.num_levels
     return [*all_levels[:-1], fsq_clusters(config.fsq_sizes)] if config.fsq_sizes else all_levels
+
+
+def _fitted_on_axes(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
+    """Plain Euclidean levels, refined; on the principal axes alone where half of them hold next to all."""
+    moments = moments_of(*some_of(rows, _ITEMS_FOR_AXES, config.seed))
+    dim, held = rows.embeddings.shape[1], num_axes(moments, _VARIANCE_HELD)
+    if 2 * held > dim:
+        return _fitted(*rows, config)
+    axes = principal_axes_of(moments, held)
+    levels = _fitted(rows.embeddings @ axes, rows.weights, config)
+    return levels._replace(codebooks=levels.codebooks @ axes.T)
+
+
+def _fitted(points: np.ndarray, weights: np.ndarray, config: ResidualKMeansConfig) -> FittedLevels:
+    parts = assignments(config.assignment, config.num_levels)
+    levels = fit_levels(points, weights, config.code_space, parts, _clusterings(config), config.seed)
+    return _refined(points, weights, levels, config)
 
 
 def _refined(

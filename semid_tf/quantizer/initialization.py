@@ -73,6 +73,16 @@ def num_axes(moments: Moments, share: float) -> int:
     return int(np.searchsorted(held, share * held[-1]) + 1)
 
 
+def num_axes_above(moments: Moments, share: float) -> int:
+    """Principal axes that each hold at least a share of the variance.
+
+    >>> num_axes_above(moments_of(np.diag([3.0, 1.0, 0.0]), np.ones(3)), 0.2)
+    1
+    """
+    variances = np.linalg.eigvalsh(moments.covariance)
+    return int((variances >= share * variances.sum()).sum())
+
+
 def residual_kmeans(
     latent: np.ndarray,
     weights: np.ndarray,

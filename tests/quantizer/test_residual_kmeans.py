@@ -57,6 +57,17 @@ def test_refining_all_levels_together_improves_on_levels_in_turn(items: np.ndarr
     assert together < 0.98 * in_turn
 
 
+def test_axes_without_variance_change_nothing_but_the_time(items: np.ndarray) -> None:
+    """A fit in 64 dimensions of which eight vary is that in the eight."""
+    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(64, items.shape[1])))[0].astype(np.float32)
+    wide = items @ axes.T + 3
+    fitted = sid.fit_residual_kmeans(wide, config=CONFIG)
+    books = fitted.quantizer.codebooks.numpy()
+    np.testing.assert_allclose(books @ axes @ axes.T, books, atol=1e-5)
+    plain = sid.fit_residual_kmeans(items, config=CONFIG)
+    assert error(fitted, wide) == pytest.approx(error(plain, items), rel=0.05)
+
+
 def test_each_code_is_in_use(items: np.ndarray) -> None:
     model = sid.fit_residual_kmeans(
         items, config=sid.ResidualKMeansConfig(num_levels=3, codebook_size=(32, 16, 8))

@@ -13,12 +13,13 @@ import tf_keras
 import semid_tf as sid
 from semid_tf.data.embedding_source import WeightedRows
 from semid_tf.quantizer.commitment import commitment_for
-from semid_tf.quantizer.fit import start_rqvae
+from semid_tf.quantizer.fit import _latent_dim, start_rqvae
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.paths import _best_paths, fit_on_paths
 from semid_tf.quantizer.regularization import Disturbance, dropout_for, noise_for
 from semid_tf.quantizer.start import _error
+from semid_tf.quantizer.survey import Moments
 
 CONFIG = sid.RQVAEConfig(num_levels=2, codebook_size=8, latent_dim=4, hidden_dim=8, start_beams=(1,))
 
@@ -174,9 +175,17 @@ def test_a_disturbance_is_fixed_by_its_seeds() -> None:
 
 
 def test_what_is_left_to_the_data_is_settled(embeddings: np.ndarray) -> None:
-    """One step an epoch: as many epochs as the limit allows; axes until 99.9 % of the variance are held."""
+    """One step an epoch: as many epochs as the limit allows; each axis that holds a thousandth is kept."""
     config = dataclasses.replace(CONFIG, latent_dim=0, batch_size=400, learning_rate=0.0)
     model = sid.fit_rqvae(embeddings, config=config)
     assert model.config.epochs == 100
     variances = np.linalg.svd(embeddings - embeddings.mean(axis=0), compute_uv=False) ** 2
-    assert model.latent_dim == 1 + int(np.argmax(np.cumsum(variances) >= 0.999 * variances.sum()))
+    assert model.latent_dim == np.sum(variances >= 0.001 * variances.sum())
+
+
+@pytest.mark.parametrize(("space", "held"), [(sid.CodeSpace(4, 256), 0.99), (sid.CodeSpace(6, 256), 0.995)])
+def test_the_latent_space_holds_the_more_the_more_bits_codes_have(space: sid.CodeSpace, held: float) -> None:
+    variances = 1.0 / np.arange(1, 2001)
+    moments = Moments(1.0, np.zeros(2000), np.diag(variances))
+    found = _latent_dim(moments, space)
+    assert found == 1 + int(np.argmax(np.cumsum(variances) >= held * variances.sum()))
