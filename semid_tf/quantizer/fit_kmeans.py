@@ -60,12 +60,8 @@ def fit_residual_kmeans(
     if not has_unit_levels(parts):
         standardization = standardization._replace(scale=1.0)
     points = (items.embeddings - standardization.mean) / standardization.scale
-    if config.assignment == EUCLIDEAN and not config.balanced and not config.fsq_sizes:
-        levels = _fitted_on_axes(WeightedRows(points, items.weights), config)
-    else:
-        levels = fit_levels(
-            points, items.weights, config.code_space, parts, _clusterings(config), config.seed
-        )
+    plain = config.assignment == EUCLIDEAN and not config.balanced and not config.fsq_sizes
+    levels = (_refined_on_axes if plain else _in_turn)(WeightedRows(points, items.weights), config)
     model = ResidualKMeans(points.shape[1], config)
     model.start(standardization, levels)
     _warn_if_collapsed(model, some_of(items, config.kmeans_items, config.seed))
@@ -97,29 +93,27 @@ def _clusterings(config: ResidualKMeansConfig) -> list[Clustering]:
     return [*all_levels[:-1], fsq_clusters(config.fsq_sizes)] if config.fsq_sizes else all_levels
 
 
-def _fitted_on_axes(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
-    """Plain Euclidean levels, refined; on the principal axes alone where half of them hold next to all."""
+def _in_turn(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
+    parts = assignments(config.assignment, config.num_levels)
+    return fit_levels(*rows, config.code_space, parts, _clusterings(config), config.seed)
+
+
+def _refined_on_axes(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
+    """Levels in turn, then refined; on the principal axes alone where half of them hold next to all."""
     moments = moments_of(*some_of(rows, _ITEMS_FOR_AXES, config.seed))
-    dim, held = rows.embeddings.shape[1], num_axes(moments, _VARIANCE_HELD)
-    if 2 * held > dim:
-        return _fitted(*rows, config)
+    held = num_axes(moments, _VARIANCE_HELD)
+    if 2 * held > rows.embeddings.shape[1]:
+        return _refined(rows, config)
     axes = principal_axes_of(moments, held)
-    levels = _fitted(rows.embeddings @ axes, rows.weights, config)
+    levels = _refined(WeightedRows(rows.embeddings @ axes, rows.weights), config)
     return levels._replace(codebooks=levels.codebooks @ axes.T)
 
 
-def _fitted(points: np.ndarray, weights: np.ndarray, config: ResidualKMeansConfig) -> FittedLevels:
-    parts = assignments(config.assignment, config.num_levels)
-    levels = fit_levels(points, weights, config.code_space, parts, _clusterings(config), config.seed)
-    return _refined(points, weights, levels, config)
-
-
-def _refined(
-    points: np.ndarray, weights: np.ndarray, levels: FittedLevels, config: ResidualKMeansConfig
-) -> FittedLevels:
+def _refined(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
+    levels = _in_turn(rows, config)
     sizes = config.code_space.codebook_sizes
     books = [book[:size] for book, size in zip(levels.codebooks, sizes, strict=True)]
     codebooks = np.zeros_like(levels.codebooks)
-    for level, book in enumerate(refine(points, weights, books, config.refinements)):
+    for level, book in enumerate(refine(*rows, books, config.refinements)):
         codebooks[level, : len(book)] = book
     return levels._replace(codebooks=codebooks)
