@@ -184,7 +184,7 @@ class RQVAEConfig:
         codebook_size: codes to choose from at each level: one size, or a list of one a level, such as the
             halving 2048, 1024, 512 (PLUM, arXiv 2510.07784).
         latent_dim: dimension in which residuals are quantized, at most the embedding's; 0 = as many principal
-            axes as hold 99 % of the variance (of codes of more than 32 bits more: half as much is lost with
+            axes as hold 95 % of the variance (of codes of more than 32 bits more: half as much is lost with
             each 16), and all that hold a thousandth.
         hidden_dim, decoder_dim: width of the hidden layer of the encoder and of the decoder.
         commitment_weight: weight of the commitment loss (beta, .25 in the paper); less where the codewords
