@@ -187,8 +187,8 @@ class RQVAEConfig:
             axes as hold 95 % of the variance (of codes of more than 32 bits more: half as much is lost with
             each 16), and all that hold a thousandth.
         hidden_dim, decoder_dim: width of the hidden layer of the encoder and of the decoder.
-        commitment_weight: weight of the commitment loss (beta, .25 in the paper); less where the codewords
-            leave much, see `commitment_for`.
+        commitment_weight: weight of the commitment loss (beta, .25 in the paper); up to twice that in a large
+            catalogue, less where the codewords leave much, see `commitment_for`.
         item_weight_power: an item seen n times in training weighs (1 + n) ** power;
             0 = all items alike, 1 = by impressions as in the paper.
         kmeans_items: k-means start sees at most so many items; at least one a code.
@@ -224,7 +224,7 @@ class RQVAEConfig:
     latent_dim: int = 0
     hidden_dim: int = 256
     decoder_dim: int = 1024
-    commitment_weight: float = 0.5
+    commitment_weight: float = 0.25
     item_weight_power: float = 0.5
     kmeans_items: int = 100_000
     kmeans_iterations: int = 10

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 
 _AGAIN_S = 1.0
 
@@ -17,8 +17,8 @@ def kept_interrupt() -> Iterator[None]:
     """After Ctrl-C the block ends with a `KeyboardInterrupt`, whatever becomes of the first one.
 
     It is raised again each second until the block ends, and any error that the block then ends with counts as
-    one. Where Python must drop one, as in a destructor, it does so without a traceback. Where Ctrl-C is
-    ignored or somebody else's, and in other threads than the main one, nothing changes.
+    one. Where Python must drop one, as in a destructor, or C++ prints one, no traceback shows. Where Ctrl-C
+    is ignored or somebody else's, and in other threads than the main one, nothing changes.
     """
     ours = threading.current_thread() is threading.main_thread()
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -36,7 +36,12 @@ def kept_interrupt() -> Iterator[None]:
         if dropped.exc_type is not KeyboardInterrupt:
             hook(dropped)
 
+    def print_others(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if kind is not KeyboardInterrupt:
+            printed(kind, error, trace)
+
     hook, sys.unraisablehook = sys.unraisablehook, drop
+    printed, sys.excepthook = sys.excepthook, print_others
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.signal(signal.SIGINT, interrupt)
     try:
@@ -49,4 +54,4 @@ def kept_interrupt() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGALRM, before)
-        sys.unraisablehook = hook
+        sys.unraisablehook, sys.excepthook = hook, printed

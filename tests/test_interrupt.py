@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 
@@ -64,6 +65,17 @@ def test_one_that_python_must_drop_says_nothing(capsys: pytest.CaptureFixture[st
         Slow()
         time.sleep(20)
     assert not capsys.readouterr().err
+
+
+def test_one_that_c_prints_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """As TensorFlow's C++ does where it cannot hand an error on."""
+    with pytest.raises(KeyboardInterrupt), kept_interrupt():
+        sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+        sys.excepthook(ValueError, ValueError("another"), None)
+        signal.raise_signal(signal.SIGINT)
+    printed = capsys.readouterr().err
+    assert "another" in printed
+    assert "KeyboardInterrupt" not in printed
 
 
 def test_where_it_is_ignored_it_stays_so() -> None:

@@ -1,22 +1,26 @@
-"""How strongly the encoder is drawn to the codewords: less where these leave much."""
+"""How strongly the encoder is drawn to the codewords: more in a large catalogue, less where these leave much."""
 
 from __future__ import annotations
 
 from semid_tf.config import RQVAEConfig
 
-_LITTLE_LEFT = 0.18
+_MANY_ITEMS, _LITTLE_LEFT = 45_000, 0.25
 
 
-def commitment_for(config: RQVAEConfig, start_error: float) -> float:
-    """Weight of the commitment loss: `commitment_weight`, of codebooks that learn end to end perhaps less.
+def commitment_for(config: RQVAEConfig, num_items: int, start_error: float) -> float:
+    """Weight of the commitment loss: `commitment_weight`; of codebooks that learn end to end perhaps another.
 
-    Every level draws the encoder to its own codeword, the coarse ones away from what the sum of all
-    restores. Where the start leaves more than .18 of the variance, the weight falls with the square of that.
+    From 45,000 items on it grows with their number, to twice at 90,000: more items then have codes of their
+    own. But every level draws the encoder to its own codeword, the coarse ones away from what the sum of all
+    restores: where the start leaves more than .25 of the variance, the weight falls with the square of that.
 
     Args:
         config: settings.
+        num_items: that are trained on.
         start_error: root of the normalised MSE.
     """
-    if config.codebook_update != "end_to_end" or start_error**2 <= _LITTLE_LEFT:
+    if config.codebook_update != "end_to_end":
         return config.commitment_weight
-    return config.commitment_weight * (_LITTLE_LEFT / start_error**2) ** 2
+    many = min(2.0, max(1.0, num_items / _MANY_ITEMS))
+    left = max(start_error**2, _LITTLE_LEFT)
+    return config.commitment_weight * many * (_LITTLE_LEFT / left) ** 2

@@ -43,7 +43,7 @@ def start(model: RQVAE, found: Survey) -> None:
     model.restart_averages()
     error = _error(model, found.sample)
     model.input_noise.assign(noise_for(config, found.num_items, error))
-    model.commitment.assign(commitment_for(config, error))
+    model.commitment.assign(commitment_for(config, found.num_items, error))
     copy_from_first_replica(model.weights)
 
 

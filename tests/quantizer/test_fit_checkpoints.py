@@ -19,7 +19,6 @@ from semid_tf.quantizer.fit import start_rqvae
 # 400 items: 4 steps an epoch, 16 in all. Codes are revived all the time, so the draws count.
 CONFIG = sid.RQVAEConfig(
     num_levels=2,
-    commitment_weight=0.25,
     codebook_size=16,
     latent_dim=4,
     hidden_dim=8,

@@ -16,14 +16,7 @@ from semid_tf.quantizer.fit import start_rqvae
 from semid_tf.quantizer.initialization import fit_standardization, principal_axes, residual_kmeans
 
 CONFIG = sid.RQVAEConfig(
-    num_levels=2,
-    codebook_size=8,
-    latent_dim=4,
-    hidden_dim=8,
-    epochs=2,
-    batch_size=128,
-    kmeans_iterations=5,
-    commitment_weight=0.25,
+    num_levels=2, codebook_size=8, latent_dim=4, hidden_dim=8, epochs=2, batch_size=128, kmeans_iterations=5
 )
 
 

@@ -107,17 +107,26 @@ def test_noise_and_dropout_fall_with_the_number_of_items() -> None:
 
 def test_the_commitment_is_less_where_the_start_leaves_much() -> None:
     config = sid.RQVAEConfig(commitment_weight=0.4)
-    assert commitment_for(config, 0.1) == commitment_for(config, 0.18**0.5) == 0.4
-    assert commitment_for(config, 0.36**0.5) == pytest.approx(0.1)
-    other = dataclasses.replace(config, codebook_update="gradient")
-    assert commitment_for(other, 0.9) == 0.4
+    assert commitment_for(config, 45_000, 0.1) == commitment_for(config, 300, 0.25**0.5) == 0.4
+    assert commitment_for(config, 300, 0.5**0.5) == pytest.approx(0.1)
+
+
+def test_the_commitment_is_twice_as_much_in_a_large_catalogue() -> None:
+    config = sid.RQVAEConfig(commitment_weight=0.2)
+    assert commitment_for(config, 67_500, 0.1) == pytest.approx(0.3)
+    assert commitment_for(config, 90_000, 0.1) == commitment_for(config, 10**7, 0.1) == 0.4
+
+
+def test_the_commitment_of_other_codebooks_is_as_given() -> None:
+    config = sid.RQVAEConfig(commitment_weight=0.2, codebook_update="gradient")
+    assert commitment_for(config, 10**7, 0.9) == 0.2
 
 
 def test_a_fit_commits_by_what_its_start_leaves(embeddings: np.ndarray) -> None:
-    model = start_rqvae(embeddings, None, CONFIG)
+    model = start_rqvae(embeddings, None, dataclasses.replace(CONFIG, codebook_size=2))
     error = sid.normalized_mse(embeddings, model(embeddings).numpy()) ** 0.5
-    assert error**2 > 0.18
-    assert float(model.commitment) == pytest.approx(commitment_for(CONFIG, error), rel=1e-3)
+    assert error**2 > 0.25
+    assert float(model.commitment) == pytest.approx(commitment_for(CONFIG, 400, error), rel=1e-3)
 
 
 def test_noise_does_not_go_by_the_order_of_the_items() -> None:
