@@ -1,4 +1,4 @@
-"""How strongly the encoder is drawn to the codewords: more in a large catalogue, less where these leave much."""
+"""How strongly the encoder is drawn to the codewords: by the number of items and by what the start leaves."""
 
 from __future__ import annotations
 
