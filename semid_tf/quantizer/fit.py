@@ -21,7 +21,7 @@ from semid_tf.quantizer.code_figures import EpochFigures
 from semid_tf.quantizer.collapse import warn_of_collapse
 from semid_tf.quantizer.event_files import EventFiles
 from semid_tf.quantizer.global_batches import GlobalBatches
-from semid_tf.quantizer.initialization import num_axes, num_axes_above
+from semid_tf.quantizer.initialization import num_axes
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.loop import run_epochs
 from semid_tf.quantizer.regularization import dropout_for
@@ -161,7 +161,7 @@ def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
 def _latent_dim(moments: Moments, space: CodeSpace) -> int:
     bits = sum(math.log2(size) for size in space.codebook_sizes)
     lost = _MOST_LOST * 2 ** min(0.0, (_FEW_BITS - bits) / _BITS_TO_HALVE)
-    return max(num_axes(moments, 1 - lost), num_axes_above(moments, _WORTH_AN_AXIS))
+    return num_axes(moments, 1 - lost, _WORTH_AN_AXIS)
 
 
 def _own_callbacks(

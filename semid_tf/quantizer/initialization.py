@@ -63,24 +63,16 @@ def principal_axes_of(moments: Moments, latent_dim: int) -> np.ndarray:
     return np.ascontiguousarray(axes[:, ::-1][:, :latent_dim], dtype=np.float32)
 
 
-def num_axes(moments: Moments, share: float) -> int:
-    """The fewest principal axes that hold a share of the variance.
+def num_axes(moments: Moments, share: float, worth: float = 1.0) -> int:
+    """The fewest principal axes that hold a share of the variance, and all that each hold `worth` of it.
 
-    >>> num_axes(moments_of(np.diag([3.0, 1.0, 0.0]), np.ones(3)), 0.8)
-    1
+    >>> moments = moments_of(np.diag([3.0, 1.0, 0.0]), np.ones(3))
+    >>> num_axes(moments, 0.8), num_axes(moments, 0.8, worth=0.05)
+    (1, 2)
     """
-    held = np.cumsum(np.linalg.eigvalsh(moments.covariance)[::-1])
-    return int(np.searchsorted(held, share * held[-1]) + 1)
-
-
-def num_axes_above(moments: Moments, share: float) -> int:
-    """Principal axes that each hold at least a share of the variance.
-
-    >>> num_axes_above(moments_of(np.diag([3.0, 1.0, 0.0]), np.ones(3)), 0.2)
-    1
-    """
-    variances = np.linalg.eigvalsh(moments.covariance)
-    return int((variances >= share * variances.sum()).sum())
+    variances = np.linalg.eigvalsh(moments.covariance)[::-1]
+    held = np.cumsum(variances)
+    return max(int(np.searchsorted(held, share * held[-1]) + 1), int((variances > worth * held[-1]).sum()))
 
 
 def residual_kmeans(

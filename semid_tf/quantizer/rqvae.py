@@ -26,7 +26,6 @@ from semid_tf.quantizer.shortcut import LinearPlusMLP
 from semid_tf.quantizer.usage import batch_counts, batch_use, existing_codes
 
 _FIRST = tf.VariableAggregation.ONLY_FIRST_REPLICA
-_constant = tf_keras.initializers.Constant
 
 
 class Pass(NamedTuple):
@@ -101,7 +100,10 @@ class RQVAE(Quantizer):
         self.scale = self.add_weight(name="scale", shape=(), initializer="ones", trainable=False)
         self.input_noise = self.add_weight(name="input_noise", shape=(), initializer="zeros", trainable=False)
         self.commitment = self.add_weight(
-            name="commitment", shape=(), initializer=_constant(self.config.commitment_weight), trainable=False
+            name="commitment",
+            shape=(),
+            initializer=tf_keras.initializers.Constant(self.config.commitment_weight),
+            trainable=False,
         )
         self.hidden_dropout = 0.0
         self.idle_steps = self.add_weight(
