@@ -186,7 +186,9 @@ class RQVAEConfig:
         latent_dim: dimension in which residuals are quantized, at most the embedding's; 0 = as many principal
             axes as hold 95 % of the variance (of codes of more than 32 bits more: half as much is lost with
             each 16), and all that hold a thousandth.
-        hidden_dim, decoder_dim: width of the hidden layer of the encoder and of the decoder.
+        hidden_dim: width of the encoder's hidden layer; 0 = 256, or 128 into a latent space of more than 128
+            axes.
+        decoder_dim: width of the decoder's hidden layer.
         commitment_weight: weight of the commitment loss (beta, .25 in the paper); up to twice that in a large
             catalogue, less where the codewords leave much, see `commitment_for`.
         item_weight_power: an item seen n times in training weighs (1 + n) ** power;
@@ -222,7 +224,7 @@ class RQVAEConfig:
     num_levels: int = 4
     codebook_size: int | tuple[int, ...] = 256
     latent_dim: int = 0
-    hidden_dim: int = 256
+    hidden_dim: int = 0
     decoder_dim: int = 1024
     commitment_weight: float = 0.25
     item_weight_power: float = 0.5
@@ -248,8 +250,8 @@ class RQVAEConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "hidden_dim", "decoder_dim", "kmeans_iterations", "beam_width")
-        _at_least(self, 0, "latent_dim", "input_noise", "hidden_dropout")
+        _at_least(self, 1, "decoder_dim", "kmeans_iterations", "beam_width")
+        _at_least(self, 0, "latent_dim", "hidden_dim", "input_noise", "hidden_dropout")
         _below_one(self, "hidden_dropout")
         object.__setattr__(self, "start_beams", tuple(self.start_beams))
         if not self.start_beams or min(self.start_beams) < 1:

@@ -25,7 +25,7 @@ from semid_tf.quantizer.initialization import num_axes
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.loop import run_epochs
 from semid_tf.quantizer.regularization import dropout_for
-from semid_tf.quantizer.rqvae import RQVAE
+from semid_tf.quantizer.rqvae import HIDDEN_DIM, RQVAE
 from semid_tf.quantizer.start import start
 from semid_tf.quantizer.survey import Moments, Survey, some_of, survey
 
@@ -38,6 +38,8 @@ _WARM_UP_STEPS = 50
 # lets steps grow with a gradient that grows: errors doubled from step to step on some catalogues.
 _GRADIENT_LENGTH = 0.1
 _EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 20, 100, 1800
+# In a latent space of more axes, half the encoder's hidden layer gives as good codes.
+_MANY_AXES = 128
 
 
 def fit_rqvae(
@@ -155,7 +157,12 @@ def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
     dim = config.latent_dim or _latent_dim(found.moments, config.code_space)
     steps = -(-found.num_items // config.batch_size)
     epochs = config.epochs or min(_MOST_EPOCHS, max(_EPOCHS, -(-_LEAST_STEPS // steps)))
-    return dataclasses.replace(config, latent_dim=dim, epochs=epochs)
+    hidden = config.hidden_dim or _hidden_dim(dim)
+    return dataclasses.replace(config, latent_dim=dim, hidden_dim=hidden, epochs=epochs)
+
+
+def _hidden_dim(latent_dim: int) -> int:
+    return HIDDEN_DIM if latent_dim <= _MANY_AXES else HIDDEN_DIM // 2
 
 
 def _latent_dim(moments: Moments, space: CodeSpace) -> int:

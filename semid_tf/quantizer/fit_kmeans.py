@@ -20,13 +20,15 @@ from semid_tf.quantizer.initialization import (
     standardization_for,
     standardization_of,
 )
+from semid_tf.quantizer.kmeans import means
 from semid_tf.quantizer.levels import Clustering, FittedLevels, fit_levels, kmeans_clusters
 from semid_tf.quantizer.metrics import code_counts
 from semid_tf.quantizer.refinement import refine
 from semid_tf.quantizer.residual_kmeans import ResidualKMeans
 from semid_tf.quantizer.survey import moments_of, some_of, survey
 
-_VARIANCE_HELD, _ITEMS_FOR_AXES = 0.9995, 20_000
+# Of the variance, what axes hold that levels are first fitted on, and those that they are refined on.
+_MOST, _NEXT_TO_ALL, _ITEMS_FOR_AXES = 0.9, 0.9995, 20_000
 
 
 def fit_residual_kmeans(
@@ -99,21 +101,28 @@ def _in_turn(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
 
 
 def _refined_on_axes(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
-    """Levels in turn, then refined; on the principal axes alone where half of them hold next to all."""
+    """Levels in turn on the principal axes that hold most, then refined on those that hold next to all."""
     moments = moments_of(*some_of(rows, _ITEMS_FOR_AXES, config.seed))
-    held = num_axes(moments, _VARIANCE_HELD)
-    if 2 * held > rows.embeddings.shape[1]:
-        return _refined(rows, config)
-    axes = principal_axes_of(moments, held)
-    levels = _refined(WeightedRows(rows.embeddings @ axes, rows.weights), config)
-    return levels._replace(codebooks=levels.codebooks @ axes.T)
-
-
-def _refined(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
-    levels = _in_turn(rows, config)
-    sizes = config.code_space.codebook_sizes
-    books = [book[:size] for book, size in zip(levels.codebooks, sizes, strict=True)]
-    codebooks = np.zeros_like(levels.codebooks)
-    for level, book in enumerate(refine(*rows, books, config.refinements)):
+    axes = principal_axes_of(moments, num_axes(moments, _NEXT_TO_ALL))
+    turned, first = rows.embeddings @ axes, num_axes(moments, _MOST)
+    levels = _in_turn(WeightedRows(np.ascontiguousarray(turned[:, :first]), rows.weights), config)
+    codebooks = np.pad(levels.codebooks, ((0, 0), (0, 0), (0, axes.shape[1] - first)))
+    books = _means(turned, rows.weights, levels.codes, codebooks, config)
+    for level, book in enumerate(refine(turned, rows.weights, books, config.refinements)):
         codebooks[level, : len(book)] = book
-    return levels._replace(codebooks=codebooks)
+    return levels._replace(codebooks=codebooks @ axes.T)
+
+
+def _means(
+    points: np.ndarray,
+    weights: np.ndarray,
+    codes: np.ndarray,
+    codebooks: np.ndarray,
+    config: ResidualKMeansConfig,
+) -> list[np.ndarray]:
+    """Codewords moved to the mean of what the levels before them leave of their points."""
+    books: list[np.ndarray] = []
+    for size, code, book in zip(config.code_space.codebook_sizes, codes.T, codebooks, strict=True):
+        books.append(means(points, weights, code, book[:size]))
+        points = points - books[-1][code]
+    return books

@@ -62,7 +62,7 @@ def _best_paths(left: np.ndarray, codebook: np.ndarray, beam_width: int) -> np.n
     return np.concatenate([_extended(chunk, book, width).numpy() for chunk in chunks])
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _extended(left: tf.Tensor, codebook: tf.Tensor, width: int) -> tf.Tensor:
     """What the best of all one-level extensions leave: float32 [n, paths, dim] -> [n, width, dim]."""
     size = tf.shape(codebook)[0]

@@ -52,7 +52,7 @@ def _coded(chunks: list[tf.Tensor], codebooks: list[np.ndarray]) -> tuple[np.nda
     )
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _coded_chunk(points: tf.Tensor, books: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     codes = greedy_codes(points, [search_level(book) for book in books])
     words = [tf.gather(book, codes[:, level]) for level, book in enumerate(books)]

@@ -25,6 +25,8 @@ from semid_tf.quantizer.revival import revive
 from semid_tf.quantizer.shortcut import LinearPlusMLP
 from semid_tf.quantizer.usage import batch_counts, batch_use, existing_codes
 
+#: Width of the encoder's hidden layer, where nothing says another.
+HIDDEN_DIM = 256
 _FIRST = tf.VariableAggregation.ONLY_FIRST_REPLICA
 
 
@@ -84,7 +86,7 @@ class RQVAE(Quantizer):
         self.embedding_dim = embedding_dim
         self.latent_dim = min(self.config.latent_dim or embedding_dim, embedding_dim)
         self.encoder = LinearPlusMLP(
-            self.latent_dim, self.config.hidden_dim, self.config.seed, name="encoder"
+            self.latent_dim, self.config.hidden_dim or HIDDEN_DIM, self.config.seed, name="encoder"
         )
         self.quantizer = ResidualQuantizer(
             self.config.num_levels,

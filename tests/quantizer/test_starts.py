@@ -13,7 +13,7 @@ import tf_keras
 import semid_tf as sid
 from semid_tf.data.embedding_source import WeightedRows
 from semid_tf.quantizer.commitment import commitment_for
-from semid_tf.quantizer.fit import _latent_dim, start_rqvae
+from semid_tf.quantizer.fit import _hidden_dim, _latent_dim, start_rqvae
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.paths import _best_paths, fit_on_paths
@@ -185,11 +185,17 @@ def test_a_disturbance_is_fixed_by_its_seeds() -> None:
 
 def test_what_is_left_to_the_data_is_settled(embeddings: np.ndarray) -> None:
     """One step an epoch: as many epochs as the limit allows; each axis that holds a thousandth is kept."""
-    config = dataclasses.replace(CONFIG, latent_dim=0, batch_size=400, learning_rate=0.0)
+    config = dataclasses.replace(CONFIG, latent_dim=0, hidden_dim=0, batch_size=400, learning_rate=0.0)
     model = sid.fit_rqvae(embeddings, config=config)
     assert model.config.epochs == 100
+    assert model.encoder.hidden_dim == model.config.hidden_dim == 256
     variances = np.linalg.svd(embeddings - embeddings.mean(axis=0), compute_uv=False) ** 2
     assert model.latent_dim == np.sum(variances >= 0.001 * variances.sum())
+
+
+def test_encoders_into_many_axes_are_narrower() -> None:
+    assert [_hidden_dim(axes) for axes in (1, 128, 129, 4096)] == [256, 256, 128, 128]
+    assert sid.RQVAE(8, dataclasses.replace(CONFIG, hidden_dim=0)).encoder.hidden_dim == 256
 
 
 @pytest.mark.parametrize(("space", "held"), [(sid.CodeSpace(4, 256), 0.95), (sid.CodeSpace(6, 256), 0.975)])
