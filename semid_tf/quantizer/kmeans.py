@@ -27,8 +27,8 @@ def weighted_kmeans(
 
     Starts from k-means++ on 16 points a centre along their 4 principal axes of largest variance. Each stage
     has four times the dimensions (FAISS calls this progressive dimensions); those below the last are run on
-    64 points a centre. An iteration costs points * num_centres * dimensions multiplications. A stage ends early
-    when fewer than one point in 10,000 changes its centre.
+    64 points a centre. An iteration costs points * num_centres * dimensions multiplications. A stage ends
+    early when fewer than one point in 10,000 changes its centre.
 
     Args:
         points: float32 [n, dim]; n at least num_centres.
