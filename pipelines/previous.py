@@ -31,6 +31,7 @@ from pipelines.publishing import open_output
 from pipelines.schema import (
     CODES,
     CONTENT,
+    EMBEDDING,
     ENCODED_AT,
     ITEM_HASH,
     ITEM_ID,
@@ -44,6 +45,7 @@ from pipelines.schema import (
 from pipelines.sources import BATCH_ROWS, open_parquet
 
 _COLUMNS = [ITEM_ID, CODES, ENCODED_AT, CONTENT]
+_ROWS_A_SHUFFLE = 16 * BATCH_ROWS
 
 
 @dataclass(frozen=True)
@@ -144,37 +146,52 @@ class _SplitUnchanged(beam.DoFn):
         self._contents = self._shared.acquire(lambda: _Contents(self._previous.paths))
 
     def start_bundle(self) -> None:
-        self._changed: list[pa.Table] = []
+        # A model is slow on the few changed items of one table, and Beam on many small shards.
+        self._changed, self._same = _Gathered(BATCH_ROWS), _Gathered(_ROWS_A_SHUFFLE)
 
     def process(self, items: pa.Table) -> Iterator[pa.Table | TaggedOutput]:
+        if not len(items):  # something of each shard
+            yield from self._unchanged(items)
         known = self._contents.hold(items.column(CONTENT).to_numpy())
-        if known.any() or not len(items):
-            for shard in _keys_by_shard(items, known, self._num_shards):
-                yield TaggedOutput("unchanged", shard)
-        # A model is slow on the few changed items of one table: they are gathered.
-        self._changed.append(items.take(pa.array(np.flatnonzero(~known))))
-        if sum(map(len, self._changed)) >= BATCH_ROWS:
-            yield self._take_changed()
+        if self._same.add(items.drop_columns(EMBEDDING), known):
+            yield from self._unchanged(self._same.take())
+        if self._changed.add(items, ~known):
+            yield self._changed.take()
 
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        changed = self._take_changed() if self._changed else ()
-        if len(changed):
-            yield GlobalWindows.windowed_value(changed)
+    def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
+        if self._same.rows:
+            for shard in self._unchanged(self._same.take()):
+                yield TaggedOutput(shard.tag, GlobalWindows.windowed_value(shard.value))
+        if self._changed.rows:
+            yield GlobalWindows.windowed_value(self._changed.take())
 
-    def _take_changed(self) -> pa.Table:
-        changed = pa.concat_tables(self._changed).unify_dictionaries()
-        self._changed = []
-        return changed
+    def _unchanged(self, items: pa.Table) -> Iterator[TaggedOutput]:
+        return (TaggedOutput("unchanged", shard) for shard in _keys_by_shard(items, self._num_shards))
 
 
-def _keys_by_shard(items: pa.Table, kept: np.ndarray, num_shards: int) -> Iterator[Shard]:
-    """Some of the items as `schema.UNCHANGED`."""
+class _Gathered:
+    """Rows of several tables until there are so many."""
+
+    def __init__(self, enough: int) -> None:
+        self._enough, self._tables, self.rows = enough, list[pa.Table](), 0
+
+    def add(self, table: pa.Table, which: np.ndarray) -> bool:
+        """Adds some rows; whether there are enough."""
+        self._tables.append(table if which.all() else table.filter(pa.array(which)))
+        self.rows += len(self._tables[-1])
+        return self.rows >= self._enough
+
+    def take(self) -> pa.Table:
+        """All of them; then there is none."""
+        table, self._tables, self.rows = pa.concat_tables(self._tables).unify_dictionaries(), [], 0
+        return table
+
+
+def _keys_by_shard(items: pa.Table, num_shards: int) -> Iterator[Shard]:
+    """Items, which need no embedding any more, as `schema.UNCHANGED`."""
     hashes = hash_texts(one_array(items.column(ITEM_ID)))
     columns = [pa.array(hashes), *(items.column(name) for name in (CONTENT, SOURCE, ROW))]
-    keys = pa.table(columns, schema=UNCHANGED)
-    if not kept.all():
-        keys, hashes = keys.filter(pa.array(kept)), hashes[kept]
-    return divide(keys, shards_of_hashes(hashes, num_shards), num_shards)
+    return divide(pa.table(columns, schema=UNCHANGED), shards_of_hashes(hashes, num_shards), num_shards)
 
 
 class _CarryOver:

@@ -61,8 +61,10 @@ def semantic_ids(codes: np.ndarray) -> pa.Array:
     >>> semantic_ids(np.array([[12, 7, 255]], np.int32)).to_pylist()
     ['12-7-255']
     """
-    levels = [pa.array(np.ascontiguousarray(level)).cast(pa.string()) for level in codes.T]
-    return pc.binary_join_element_wise(*levels, "-")
+    numbers = pa.array(codes.ravel()).dictionary_encode()  # each code becomes text once
+    texts = numbers.dictionary.cast(pa.string()).take(numbers.indices)
+    ends = np.arange(0, codes.size + 1, codes.shape[1], dtype=np.int32)
+    return pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), texts), "-")
 
 
 def rejected_file(rejected: pa.Table) -> pa.Table:

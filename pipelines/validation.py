@@ -113,6 +113,8 @@ def _valid(items: pa.Table, kept: np.ndarray, matrix: np.ndarray) -> pa.Table:
 
 def _rejected(items: pa.Table, faults: np.ndarray) -> pa.Table:
     kept = faults != _VALID
+    if not kept.any():
+        return REJECTED.empty_table()
     rows = items.filter(pa.array(kept))
     reasons = pa.DictionaryArray.from_arrays(pa.array(faults[kept].astype(np.int32)), pa.array(REASONS))
     return pa.table([rows.column(ITEM_ID), reasons, rows.column(SOURCE), rows.column(ROW)], schema=REJECTED)
