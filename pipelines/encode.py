@@ -20,6 +20,7 @@ over, and those that are gone are left out. The codes are those of a run without
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners.runner import PipelineResult
 
 import semid_tf as sid
+from pipelines.ahead import ahead
 from pipelines.arrow_coder import to_bytes
 from pipelines.codes_files import KIND, paths_of
 from pipelines.counting import read_counter
@@ -194,7 +196,9 @@ def _build(pipeline: beam.Pipeline, items: str, encode: EncodeItems, write: Writ
 
 def codes_fingerprint(folder: str | Path) -> str:
     """Identifies the codes in an output folder, whatever was rejected and whenever they were made."""
-    return sid.fingerprint(*map(_content, paths_of(str(folder))))
+    paths = paths_of(str(folder))
+    contents = ahead(map(_content, paths))  # opened one by one: all at once may not fit into memory
+    return sid.fingerprint(*[lambda: io.BytesIO(next(contents))] * len(paths))
 
 
 def _content(path: str) -> bytes:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from apache_beam.io.filesystems import FileSystems
 
 import semid_tf as sid
+from pipelines.ahead import ahead
 from pipelines.content import row_hashes
 from pipelines.schema import CODES, ENCODED_AT, REASON, one_array
 from pipelines.sinks import part_path
@@ -38,7 +39,7 @@ def describe_codes(folder: str, num_parts: int, space: sid.CodeSpace, encoded_at
     counts = np.zeros((space.num_levels, space.largest), np.int64)
     hashes: list[np.ndarray] = []
     encoded = 0
-    for part in read_parts(folder, num_parts, [CODES, ENCODED_AT]):
+    for part in ahead(read_parts(folder, num_parts, [CODES, ENCODED_AT])):
         encoded += pc.sum(pc.equal(part.column(ENCODED_AT), encoded_at)).as_py() or 0
         codes = one_array(part.column(CODES)).flatten().to_numpy().reshape(-1, space.num_levels)
         sid.require_codes(codes, space)

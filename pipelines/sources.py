@@ -16,6 +16,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import PBegin, PCollection
 
 from pipelines import arrow_coder  # noqa: F401 - registers the coder of pa.Table
+from pipelines.ahead import ahead
 from pipelines.formats import format_of, read_whole
 from pipelines.plain_pages import plain_vectors
 from pipelines.schema import EMBEDDING, ITEM_ID, ROW, SOURCE, labels, one_array, vectors
@@ -131,7 +132,7 @@ def read_row_group(group: RowGroup) -> Iterator[pa.Table]:
         yield with_origin(pa.record_batch({ITEM_ID: _NO_IDS, EMBEDDING: _NO_EMBEDDINGS}), "", 0)
         return
     first_row, kind = group.first_row, format_of(group.path)
-    for batch in read_whole(group.path, kind) if kind else _batches(group):
+    for batch in ahead(read_whole(group.path, kind) if kind else _batches(group)):
         yield with_origin(batch, group.path, first_row)
         first_row += batch.num_rows
 

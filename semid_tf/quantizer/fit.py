@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from semid_tf.artifacts import fingerprint
-from semid_tf.config import CodeSpace, RQVAEConfig
+from semid_tf.config import RQVAEConfig
 from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, WeightedRows
 from semid_tf.progress import FiniteLoss, ProgressBar
 from semid_tf.quantizer.checkpoints import FitCheckpoints, FitParts, Origin, Position
@@ -21,18 +20,15 @@ from semid_tf.quantizer.code_figures import EpochFigures
 from semid_tf.quantizer.collapse import warn_of_collapse
 from semid_tf.quantizer.event_files import EventFiles
 from semid_tf.quantizer.global_batches import GlobalBatches
-from semid_tf.quantizer.initialization import num_axes
+from semid_tf.quantizer.initialization import axes_for
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.loop import run_epochs
 from semid_tf.quantizer.regularization import dropout_for
 from semid_tf.quantizer.rqvae import HIDDEN_DIM, RQVAE
 from semid_tf.quantizer.start import start
-from semid_tf.quantizer.survey import Moments, Survey, some_of, survey
+from semid_tf.quantizer.survey import Survey, some_of, survey
 
 _JUDGED_ITEMS = 20_000
-# Of the variance, what the latent space may lose, in axes of less than a thousandth: little beside what the
-# codes leave, which is the less the more bits an item has.
-_MOST_LOST, _FEW_BITS, _BITS_TO_HALVE, _WORTH_AN_AXIS = 0.05, 32, 16, 0.001
 _WARM_UP_STEPS = 50
 # Gradients are longer (3 to 70 for 64 to 768 dimensions), so that only their direction counts. Adam alone
 # lets steps grow with a gradient that grows: errors doubled from step to step on some catalogues.
@@ -154,7 +150,7 @@ def start_rqvae(
 
 def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
     """The settings with what is left to the data."""
-    dim = config.latent_dim or _latent_dim(found.moments, config.code_space)
+    dim = config.latent_dim or axes_for(found.moments, config.code_space)
     steps = -(-found.num_items // config.batch_size)
     epochs = config.epochs or min(_MOST_EPOCHS, max(_EPOCHS, -(-_LEAST_STEPS // steps)))
     hidden = config.hidden_dim or _hidden_dim(dim)
@@ -163,12 +159,6 @@ def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
 
 def _hidden_dim(latent_dim: int) -> int:
     return HIDDEN_DIM if latent_dim <= _MANY_AXES else HIDDEN_DIM // 2
-
-
-def _latent_dim(moments: Moments, space: CodeSpace) -> int:
-    bits = sum(math.log2(size) for size in space.codebook_sizes)
-    lost = _MOST_LOST * 2 ** min(0.0, (_FEW_BITS - bits) / _BITS_TO_HALVE)
-    return num_axes(moments, 1 - lost, _WORTH_AN_AXIS)
 
 
 def _own_callbacks(

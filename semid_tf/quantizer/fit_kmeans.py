@@ -14,6 +14,7 @@ from semid_tf.quantizer.collapse import OF_CLUSTERS, warn_of_collapse
 from semid_tf.quantizer.fsq import fsq_clusters
 from semid_tf.quantizer.initialization import (
     Standardization,
+    axes_for,
     fit_standardization,
     num_axes,
     principal_axes_of,
@@ -27,8 +28,7 @@ from semid_tf.quantizer.refinement import refine
 from semid_tf.quantizer.residual_kmeans import ResidualKMeans
 from semid_tf.quantizer.survey import moments_of, some_of, survey
 
-# Of the variance, what axes hold that levels are first fitted on, and those that they are refined on.
-_MOST, _NEXT_TO_ALL, _ITEMS_FOR_AXES = 0.9, 0.9995, 20_000
+_NEXT_TO_ALL, _ITEMS_FOR_AXES = 0.9995, 20_000
 
 
 def fit_residual_kmeans(
@@ -101,10 +101,10 @@ def _in_turn(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
 
 
 def _refined_on_axes(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
-    """Levels in turn on the principal axes that hold most, then refined on those that hold next to all."""
+    """Levels in turn on the principal axes of `axes_for`, then refined on those that hold next to all."""
     moments = moments_of(*some_of(rows, _ITEMS_FOR_AXES, config.seed))
     axes = principal_axes_of(moments, num_axes(moments, _NEXT_TO_ALL))
-    turned, first = rows.embeddings @ axes, num_axes(moments, _MOST)
+    turned, first = rows.embeddings @ axes, min(axes.shape[1], axes_for(moments, config.code_space))
     levels = _in_turn(WeightedRows(np.ascontiguousarray(turned[:, :first]), rows.weights), config)
     codebooks = np.pad(levels.codebooks, ((0, 0), (0, 0), (0, axes.shape[1] - first)))
     books = _means(turned, rows.weights, levels.codes, codebooks, config)

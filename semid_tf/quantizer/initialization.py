@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from semid_tf.config import CodeSpace
 from semid_tf.quantizer.assignment import EUCLIDEAN, Assignment, Cosine, assignments
 from semid_tf.quantizer.levels import fit_levels, kmeans_clusters
 from semid_tf.quantizer.survey import Moments, moments_of
+
+_MOST_LOST, _FEW_BITS, _BITS_TO_HALVE, _WORTH_AN_AXIS = 0.05, 32, 16, 0.001
 
 
 class Standardization(NamedTuple):
@@ -73,6 +76,17 @@ def num_axes(moments: Moments, share: float, worth: float = 1.0) -> int:
     variances = np.linalg.eigvalsh(moments.covariance)[::-1]
     held = np.cumsum(variances)
     return max(int(np.searchsorted(held, share * held[-1]) + 1), int((variances > worth * held[-1]).sum()))
+
+
+def axes_for(moments: Moments, space: CodeSpace) -> int:
+    """Principal axes worth coding in: those that hold 95 % of the variance, and all that hold a thousandth.
+
+    What is lost is little beside what the codes leave, which is the less the more bits an item has: of more
+    than 32 bits, half as much may be lost with each 16.
+    """
+    bits = sum(math.log2(size) for size in space.codebook_sizes)
+    lost = _MOST_LOST * 2 ** min(0.0, (_FEW_BITS - bits) / _BITS_TO_HALVE)
+    return num_axes(moments, 1 - lost, _WORTH_AN_AXIS)
 
 
 def residual_kmeans(

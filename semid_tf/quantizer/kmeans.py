@@ -26,7 +26,7 @@ def weighted_kmeans(
     """Lloyd's algorithm in few dimensions first, then in more; a centre without points moves to a far point.
 
     Starts from k-means++ on 16 points a centre along their 4 principal axes of largest variance. Each stage
-    has four times the dimensions (FAISS calls this progressive dimensions); those below the last are run on
+    doubles the dimensions (FAISS calls this progressive dimensions); those below the last are run on
     64 points a centre. An iteration costs points * num_centres * dimensions multiplications. A stage ends
     early when fewer than one point in 10,000 changes its centre.
 
@@ -54,13 +54,13 @@ def weighted_kmeans(
 
 
 def _stages(dim: int) -> list[int]:
-    """Dimensions of the stages, four times as many each from 4 on; the last is at least the double.
+    """Dimensions of the stages, doubled from 4 on up to half of the last.
 
     >>> _stages(32), _stages(31), _stages(3)
-    ([4, 16, 32], [4, 31], [3])
+    ([4, 8, 16, 32], [4, 8, 31], [3])
     """
-    grown = (_FIRST_DIM * 4**turn for turn in itertools.count())
-    return [*itertools.takewhile(lambda below: 2 * below <= dim, grown), dim]
+    doubled = (_FIRST_DIM * 2**turn for turn in itertools.count())
+    return [*itertools.takewhile(lambda below: 2 * below <= dim, doubled), dim]
 
 
 def _axes(points: np.ndarray, weights: np.ndarray) -> np.ndarray:

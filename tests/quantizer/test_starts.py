@@ -13,8 +13,9 @@ import tf_keras
 import semid_tf as sid
 from semid_tf.data.embedding_source import WeightedRows
 from semid_tf.quantizer.commitment import commitment_for
-from semid_tf.quantizer.fit import _hidden_dim, _latent_dim, start_rqvae
+from semid_tf.quantizer.fit import _hidden_dim, start_rqvae
 from semid_tf.quantizer.idle_codes import use_idle_codes
+from semid_tf.quantizer.initialization import axes_for
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.paths import _best_paths, fit_on_paths
 from semid_tf.quantizer.regularization import Disturbance, dropout_for, noise_for
@@ -202,5 +203,5 @@ def test_encoders_into_many_axes_are_narrower() -> None:
 def test_the_latent_space_holds_the_more_the_more_bits_codes_have(space: sid.CodeSpace, held: float) -> None:
     variances = 1.0 / np.arange(1, 2001)
     moments = Moments(1.0, np.zeros(2000), np.diag(variances))
-    found = _latent_dim(moments, space)
+    found = axes_for(moments, space)
     assert found == 1 + int(np.argmax(np.cumsum(variances) >= held * variances.sum()))
