@@ -23,7 +23,6 @@ COUNTS_AT_LEAST_ONE = {
     sid.RQVAEConfig: [
         "num_levels",
         "codebook_size",
-        "hidden_dim",
         "decoder_dim",
         "kmeans_iterations",
         "revive_after_steps",
@@ -38,6 +37,7 @@ AT_LEAST_ZERO = {
     sid.DataConfig: ["max_train_positives", "max_test_positives", "seed"],
     sid.RQVAEConfig: [
         "latent_dim",
+        "hidden_dim",
         "input_noise",
         "hidden_dropout",
         "epochs",
