@@ -115,7 +115,6 @@ def bare_model(work: Path, sizes: Sizes) -> Callable[[], object]:
 
 def plain_loop(work: Path, sizes: Sizes) -> Callable[[], object]:
     """Read, encode, write: one process, no checks, no accounting."""
-
     _read_once(work / "items")
 
     def run() -> None:

@@ -152,6 +152,7 @@ class _SplitUnchanged(beam.DoFn):
     def process(self, items: pa.Table) -> Iterator[pa.Table | TaggedOutput]:
         if not len(items):  # something of each shard
             yield from self._unchanged(items)
+            return
         known = self._contents.hold(items.column(CONTENT).to_numpy())
         if self._same.add(items.drop_columns(EMBEDDING), known):
             yield from self._unchanged(self._same.take())
