@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import apache_beam as beam
 import numpy as np
@@ -82,7 +83,7 @@ def write_whole(table: pa.Table, path: str, kind: str) -> None:
 
 
 class WritePart(beam.DoFn):
-    """Writes each (part, table) to its file.
+    """Writes each (part, table) to its file, in another thread, while the next one is made.
 
     Args:
         folder: that the parts go into; it exists.
@@ -94,10 +95,26 @@ class WritePart(beam.DoFn):
         super().__init__()
         self._folder, self._num_parts, self._kind = folder, num_parts, kind
 
+    def setup(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "write")
+
+    def start_bundle(self) -> None:
+        self._writing: Future[None] | None = None
+
     def process(self, element: tuple[int, pa.Table]) -> None:
-        """Writes one part."""
+        """Begins to write one part, once the one before is written."""
+        self.finish_bundle()
         part, table = element
-        write_whole(table, part_path(self._folder, part, self._num_parts, self._kind), self._kind)
+        path = part_path(self._folder, part, self._num_parts, self._kind)
+        self._writing = self._thread.submit(write_whole, table, path, self._kind)
+
+    def finish_bundle(self) -> None:
+        """Waits for the last part, and raises what went wrong."""
+        if self._writing:
+            self._writing.result()
+
+    def teardown(self) -> None:
+        self._thread.shutdown()
 
 
 def remove_attempts(output: str) -> None:

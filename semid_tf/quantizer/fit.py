@@ -20,7 +20,7 @@ from semid_tf.quantizer.code_figures import EpochFigures
 from semid_tf.quantizer.collapse import warn_of_collapse
 from semid_tf.quantizer.event_files import EventFiles
 from semid_tf.quantizer.global_batches import GlobalBatches
-from semid_tf.quantizer.initialization import axes_for
+from semid_tf.quantizer.initialization import axes_for, principal_axes_of
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.loop import run_epochs
 from semid_tf.quantizer.regularization import dropout_for
@@ -150,7 +150,7 @@ def start_rqvae(
 
 def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
     """The settings with what is left to the data."""
-    dim = config.latent_dim or axes_for(found.moments, config.code_space)
+    dim = config.latent_dim or axes_for(principal_axes_of(found.moments).variances, config.code_space)
     steps = -(-found.num_items // config.batch_size)
     epochs = config.epochs or min(_MOST_EPOCHS, max(_EPOCHS, -(-_LEAST_STEPS // steps)))
     hidden = config.hidden_dim or _hidden_dim(dim)

@@ -103,8 +103,9 @@ def _in_turn(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
 def _refined_on_axes(rows: WeightedRows, config: ResidualKMeansConfig) -> FittedLevels:
     """Levels in turn on the principal axes of `axes_for`, then refined on those that hold next to all."""
     moments = moments_of(*some_of(rows, _ITEMS_FOR_AXES, config.seed))
-    axes = principal_axes_of(moments, num_axes(moments, _NEXT_TO_ALL))
-    turned, first = rows.embeddings @ axes, min(axes.shape[1], axes_for(moments, config.code_space))
+    variances, _ = principal = principal_axes_of(moments)
+    axes = principal.first(num_axes(variances, _NEXT_TO_ALL))
+    turned, first = rows.embeddings @ axes, min(axes.shape[1], axes_for(variances, config.code_space))
     levels = _in_turn(WeightedRows(np.ascontiguousarray(turned[:, :first]), rows.weights), config)
     codebooks = np.pad(levels.codebooks, ((0, 0), (0, 0), (0, axes.shape[1] - first)))
     books = _means(turned, rows.weights, levels.codes, codebooks, config)

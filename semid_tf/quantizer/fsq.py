@@ -29,7 +29,7 @@ def fsq_clusters(sizes: tuple[int, ...]) -> Clustering:
                 f"fsq_sizes names {len(sizes)} axes of {points.shape[1]} dimensions; name no more."
             )
         mean = np.average(points, axis=0, weights=weights).astype(np.float32)
-        axes = principal_axes(points - mean, weights, len(sizes))
+        axes = principal_axes(points - mean, weights).first(len(sizes))
         places = (points - mean) @ axes
         steps = [axis_steps(places[:, axis], weights, count) for axis, count in enumerate(sizes)]
         grid = np.array(list(itertools.product(*steps)), np.float32)

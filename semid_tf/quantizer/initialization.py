@@ -55,30 +55,45 @@ def standardization_for(parts: Sequence[Assignment], standardization: Standardiz
     return standardization._replace(scale=standardization.scale * root / min(2, unit_levels))
 
 
-def principal_axes(inputs: np.ndarray, weights: np.ndarray, latent_dim: int) -> np.ndarray:
+class PrincipalAxes(NamedTuple):
+    """Orthonormal axes, those of largest variance first.
+
+    Attributes:
+        variances: float64 [dim], falling.
+        axes: float32 [dim, dim], one a column.
+    """
+
+    variances: np.ndarray
+    axes: np.ndarray
+
+    def first(self, count: int) -> np.ndarray:
+        """Float32 [dim, count]."""
+        return np.ascontiguousarray(self.axes[:, :count])
+
+
+def principal_axes(inputs: np.ndarray, weights: np.ndarray) -> PrincipalAxes:
     """The principal axes of inputs in memory, float [n, dim], with weights [n]."""
-    return principal_axes_of(moments_of(inputs, weights), latent_dim)
+    return principal_axes_of(moments_of(inputs, weights))
 
 
-def principal_axes_of(moments: Moments, latent_dim: int) -> np.ndarray:
-    """The axes of largest variance: float32 [dim, latent_dim], orthonormal."""
-    _, axes = np.linalg.eigh(moments.covariance)
-    return np.ascontiguousarray(axes[:, ::-1][:, :latent_dim], dtype=np.float32)
+def principal_axes_of(moments: Moments) -> PrincipalAxes:
+    """The principal axes of what has these moments."""
+    variances, axes = np.linalg.eigh(moments.covariance)
+    return PrincipalAxes(variances[::-1], axes[:, ::-1].astype(np.float32))
 
 
-def num_axes(moments: Moments, share: float, worth: float = 1.0) -> int:
-    """The fewest principal axes that hold a share of the variance, and all that each hold `worth` of it.
+def num_axes(variances: np.ndarray, share: float, worth: float = 1.0) -> int:
+    """The fewest axes, by falling variances, that hold a share; and all that each hold `worth` of the sum.
 
-    >>> moments = moments_of(np.diag([3.0, 1.0, 0.0]), np.ones(3))
-    >>> num_axes(moments, 0.8), num_axes(moments, 0.8, worth=0.05)
+    >>> variances = np.array([3.0, 1.0, 0.0])
+    >>> num_axes(variances, 0.7), num_axes(variances, 0.7, worth=0.05)
     (1, 2)
     """
-    variances = np.linalg.eigvalsh(moments.covariance)[::-1]
     held = np.cumsum(variances)
     return max(int(np.searchsorted(held, share * held[-1]) + 1), int((variances > worth * held[-1]).sum()))
 
 
-def axes_for(moments: Moments, space: CodeSpace) -> int:
+def axes_for(variances: np.ndarray, space: CodeSpace) -> int:
     """Principal axes worth coding in: those that hold 95 % of the variance, and all that hold a thousandth.
 
     What is lost is little beside what the codes leave, which is the less the more bits an item has: of more
@@ -86,7 +101,7 @@ def axes_for(moments: Moments, space: CodeSpace) -> int:
     """
     bits = sum(math.log2(size) for size in space.codebook_sizes)
     lost = _MOST_LOST * 2 ** min(0.0, (_FEW_BITS - bits) / _BITS_TO_HALVE)
-    return num_axes(moments, 1 - lost, _WORTH_AN_AXIS)
+    return num_axes(variances, 1 - lost, _WORTH_AN_AXIS)
 
 
 def residual_kmeans(

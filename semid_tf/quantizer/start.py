@@ -35,7 +35,7 @@ def start(model: RQVAE, found: Survey) -> None:
     """Sets a model's weights to PCA and residual k-means, noise and commitment by what that leaves."""
     config, (embeddings, weights) = model.config, found.sample
     standardization = standardization_for(model.quantizer.assignments, standardization_of(found.moments))
-    axes = principal_axes_of(found.moments, model.latent_dim)
+    axes = principal_axes_of(found.moments).first(model.latent_dim)
     latent = (embeddings - standardization.mean) / standardization.scale @ axes
     weights = weights * np.float32(found.num_items / found.moments.weight)
     model.start(standardization, axes, _codebooks(WeightedRows(latent, weights), config))

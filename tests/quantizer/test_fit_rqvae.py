@@ -187,7 +187,7 @@ def test_the_start_is_pca_then_kmeans(embeddings: np.ndarray) -> None:
     np.testing.assert_allclose(standardization.mean, embeddings.mean(axis=0), atol=1e-6)
     assert standardization.scale == pytest.approx(np.sqrt(embeddings.var(axis=0).mean()), rel=1e-5)
     inputs = (embeddings - standardization.mean) / standardization.scale
-    axes = principal_axes(inputs, weights, 4)
+    axes = principal_axes(inputs, weights).first(4)
     np.testing.assert_allclose(axes.T @ axes, np.eye(4), atol=1e-5)
     expected = PCA(4).fit(inputs).components_
     np.testing.assert_allclose(np.abs(np.sum(axes.T * expected, axis=1)), 1, atol=1e-4)
@@ -205,8 +205,8 @@ def test_weights_of_the_start_count_like_copies(embeddings: np.ndarray) -> None:
     np.testing.assert_allclose(once.mean, all_of_them.mean, atol=1e-6)
     assert once.scale == pytest.approx(all_of_them.scale, rel=1e-5)
     centred, centred_copies = embeddings - once.mean, copies - once.mean
-    axes = principal_axes(centred, weights, 3)
-    others = principal_axes(centred_copies, np.ones(len(copies)), 3)
+    axes = principal_axes(centred, weights).first(3)
+    others = principal_axes(centred_copies, np.ones(len(copies))).first(3)
     np.testing.assert_allclose(np.abs(np.sum(axes * others, axis=0)), 1, atol=1e-4)
 
 

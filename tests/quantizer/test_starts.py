@@ -20,7 +20,6 @@ from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.paths import _best_paths, fit_on_paths
 from semid_tf.quantizer.regularization import Disturbance, dropout_for, noise_for
 from semid_tf.quantizer.start import _error
-from semid_tf.quantizer.survey import Moments
 
 CONFIG = sid.RQVAEConfig(num_levels=2, codebook_size=8, latent_dim=4, hidden_dim=8, start_beams=(1,))
 
@@ -202,6 +201,5 @@ def test_encoders_into_many_axes_are_narrower() -> None:
 @pytest.mark.parametrize(("space", "held"), [(sid.CodeSpace(4, 256), 0.95), (sid.CodeSpace(6, 256), 0.975)])
 def test_the_latent_space_holds_the_more_the_more_bits_codes_have(space: sid.CodeSpace, held: float) -> None:
     variances = 1.0 / np.arange(1, 2001)
-    moments = Moments(1.0, np.zeros(2000), np.diag(variances))
-    found = axes_for(moments, space)
+    found = axes_for(variances, space)
     assert found == 1 + int(np.argmax(np.cumsum(variances) >= held * variances.sum()))
