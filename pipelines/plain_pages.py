@@ -18,10 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.reused import ReusedMemory
+
 _DATA_PAGE, _PLAIN, _RLE = 0, 0, 3
 # Field numbers of a page header, and of the header of a data page in it.
 _TYPE, _SIZE, _STORED_SIZE, _DATA_HEADER = 1, 2, 3, 5
 _COUNT, _ENCODING, _DEFINITIONS, _REPETITIONS = 1, 2, 3, 4
+_MEMORY = ReusedMemory(8)
 
 
 class _Column(NamedTuple):
@@ -56,7 +59,8 @@ def plain_vectors(
     column = _column(parquet, group, name)
     if not column:
         return
-    left, batch, filled = column.rows, _empty(min(batch_rows, column.rows), column.dim), 0
+    size = min(batch_rows, column.rows)
+    left, batch, filled = column.rows, _empty(size, size, column.dim), 0
     for values in _checked_pages(file, column):
         while len(values):
             taken = values[: batch.size - filled]
@@ -65,14 +69,14 @@ def plain_vectors(
             if filled == batch.size:
                 yield batch
                 left -= len(batch)
-                batch, filled = _empty(min(batch_rows, left), column.dim), 0
+                batch, filled = _empty(min(size, left), size, column.dim), 0
     if filled >= column.dim:
         yield batch[: filled // column.dim]
 
 
-def _empty(rows: int, dim: int) -> np.ndarray:
-    """From Arrow's memory pool, which aligns it and uses it again."""
-    return np.frombuffer(pa.allocate_buffer(4 * rows * dim), np.float32).reshape(rows, dim)
+def _empty(rows: int, most: int, dim: int) -> np.ndarray:
+    """Float32 [rows, dim], in memory for so many rows at most."""
+    return _MEMORY.floats(most * dim)[: rows * dim].reshape(rows, dim)
 
 
 def _column(parquet: pq.ParquetFile, group: int, name: str) -> _Column | None:

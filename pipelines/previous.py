@@ -42,6 +42,7 @@ from pipelines.schema import (
     one_array,
     vectors,
 )
+from pipelines.sorted_hashes import SortedHashes
 from pipelines.sources import BATCH_ROWS, open_parquet
 
 _COLUMNS = [ITEM_ID, CODES, ENCODED_AT, CONTENT]
@@ -77,33 +78,12 @@ class Previous:
         return cls(paths)
 
 
-class _Contents:
-    """The content hashes, held once a process: sorted, with the place of the first of each beginning.
-
-    Hashes are spread evenly: where there are as many beginnings, few share one, and they are sooner looked
-    through than found by a binary search.
-    """
-
-    def __init__(self, paths: tuple[str, ...]) -> None:
-        rows = [table.column(CONTENT).to_numpy() for path in paths for table in read_rows(path, [CONTENT])]
-        hashes = np.concatenate([np.zeros(0, np.int64), *rows]).view(np.uint64)
-        hashes.sort()
-        bits = max(1, len(hashes).bit_length())
-        self._shift = np.uint64(64 - bits)
-        counts = np.bincount((hashes >> self._shift).astype(np.int64), minlength=1 << bits)
-        self._first = (np.cumsum(counts) - counts).astype(np.uint32 if bits <= 32 else np.int64)
-        self._most = int(counts.max())
-        self._hashes = np.pad(hashes, (0, self._most), mode="edge") if len(hashes) else hashes
-
-    def hold(self, content: np.ndarray) -> np.ndarray:
-        """Which of some hashes are among them, int64 [n]: bool [n]."""
-        hashes = content.view(np.uint64)
-        places = self._first[hashes >> self._shift].astype(np.int64)
-        held = np.zeros(len(hashes), bool)
-        for _ in range(self._most):
-            held |= self._hashes[places] == hashes
-            places += 1
-        return held
+def _contents(paths: tuple[str, ...]) -> SortedHashes:
+    """The content hashes, held once a process."""
+    rows = [table.column(CONTENT).to_numpy() for path in paths for table in read_rows(path, [CONTENT])]
+    hashes = np.concatenate([np.zeros(0, np.int64), *rows]).view(np.uint64)
+    hashes.sort()
+    return SortedHashes(hashes)
 
 
 class EncodeChanged(beam.PTransform):
@@ -143,7 +123,7 @@ class _SplitUnchanged(beam.DoFn):
         self._previous, self._num_shards, self._shared = previous, num_shards, Shared()
 
     def setup(self) -> None:
-        self._contents = self._shared.acquire(lambda: _Contents(self._previous.paths))
+        self._contents = self._shared.acquire(lambda: _contents(self._previous.paths))
 
     def start_bundle(self) -> None:
         # A model is slow on the few changed items of one table, and Beam on many small shards.
@@ -153,7 +133,7 @@ class _SplitUnchanged(beam.DoFn):
         if not len(items):  # something of each shard
             yield from self._unchanged(items)
             return
-        known = self._contents.hold(items.column(CONTENT).to_numpy())
+        known = self._contents.places(items.column(CONTENT).to_numpy().view(np.uint64)) >= 0
         if self._same.add(items.drop_columns(EMBEDDING), known):
             yield from self._unchanged(self._same.take())
         if self._changed.add(items, ~known):
@@ -251,9 +231,9 @@ def _rows_before(keys: pa.Table, before: pa.Table, hashes: np.ndarray) -> np.nda
     """int64 [len(keys)], the row of each."""
     item, content = (keys.column(name).to_numpy() for name in (ITEM_HASH, CONTENT))
     contents = before.column(CONTENT).to_numpy()
-    found = pc.index_in(pa.array(item), pa.array(hashes))
-    rows = np.asarray(found.fill_null(0)).astype(np.int64)
-    wrong = np.asarray(found.is_null())
+    order = np.argsort(hashes)
+    places = SortedHashes(hashes[order]).places(item)
+    rows, wrong = np.append(order, 0)[places], places < 0
     wrong[~wrong] = contents[rows[~wrong]] != content[~wrong]
     for place in np.flatnonzero(wrong):  # two item_ids with one hash, or a content hash with two items
         same = np.flatnonzero((hashes == item[place]) & (contents == content[place]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import apache_beam as beam
@@ -83,17 +84,24 @@ def write_whole(table: pa.Table, path: str, kind: str) -> None:
 
 
 class WritePart(beam.DoFn):
-    """Writes each (part, table) to its file, in another thread, while the next one is made.
+    """Writes each (part, table) to its file, in another thread, while the next one comes.
 
     Args:
         folder: that the parts go into; it exists.
         num_parts: of the whole.
         kind: one of `WRITERS`.
+        rows_of: makes of a table, in that thread too, what is written; None = it is written as it is.
     """
 
-    def __init__(self, folder: str, num_parts: int, kind: str = "parquet") -> None:
+    def __init__(
+        self,
+        folder: str,
+        num_parts: int,
+        kind: str = "parquet",
+        rows_of: Callable[[pa.Table], pa.Table] | None = None,
+    ) -> None:
         super().__init__()
-        self._folder, self._num_parts, self._kind = folder, num_parts, kind
+        self._folder, self._num_parts, self._kind, self._rows_of = folder, num_parts, kind, rows_of
 
     def setup(self) -> None:
         self._thread = ThreadPoolExecutor(1, "write")
@@ -106,7 +114,10 @@ class WritePart(beam.DoFn):
         self.finish_bundle()
         part, table = element
         path = part_path(self._folder, part, self._num_parts, self._kind)
-        self._writing = self._thread.submit(write_whole, table, path, self._kind)
+        self._writing = self._thread.submit(self._write, table, path)
+
+    def _write(self, table: pa.Table, path: str) -> None:
+        write_whole(self._rows_of(table) if self._rows_of else table, path, self._kind)
 
     def finish_bundle(self) -> None:
         """Waits for the last part, and raises what went wrong."""

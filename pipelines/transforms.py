@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -156,33 +157,21 @@ class WriteDoors(beam.PTransform):
         self._formats = formats
 
     def expand(self, doors: dict[str, PCollection]) -> None:
-        codes = doors[ENCODED] | "CodesFile" >> beam.Map(_codes_file, self._tokenizers).with_output_types(
-            Shard
-        )
-        codes | "WriteCodes" >> self._write(ENCODED)
+        rows_of = partial(codes_file, tokenizers=self._tokenizers)
+        doors[ENCODED] | "WriteCodes" >> self._write(ENCODED, rows_of)
         for kind in self._formats:
-            codes | f"WriteCodes_{kind}" >> self._write(f"{ENCODED}_{kind}", kind)
+            doors[ENCODED] | f"WriteCodes_{kind}" >> self._write(f"{ENCODED}_{kind}", rows_of, kind)
         (
             doors[REJECTED_DOOR]
             | "SpreadRejected" >> beam.FlatMap(by_row, self._num_shards).with_output_types(Shard)
             | "GroupRejected" >> GroupParts()
-            | "RejectedFile" >> beam.MapTuple(_rejected_file)
-            | "WriteRejected" >> self._write(REJECTED_DOOR)
+            | "WriteRejected" >> self._write(REJECTED_DOOR, rejected_file)
         )
 
-    def _write(self, door: str, kind: str = "parquet") -> beam.ParDo:
-        return beam.ParDo(WritePart(FileSystems.join(self._folder, door), self._num_shards, kind))
+    def _write(self, door: str, rows_of: Callable[[pa.Table], pa.Table], kind: str = "parquet") -> beam.ParDo:
+        return beam.ParDo(WritePart(FileSystems.join(self._folder, door), self._num_shards, kind, rows_of))
 
 
 def by_row(rejected: pa.Table, num_shards: int) -> Iterator[Shard]:
     """Rejected rows by shard: they may have no item_id."""
     return divide(rejected, rejected.column(ROW).to_numpy() % num_shards, num_shards)
-
-
-def _codes_file(element: Shard, tokenizers: Tokenizers | None) -> Shard:
-    shard, encoded = element
-    return shard, codes_file(encoded, tokenizers)
-
-
-def _rejected_file(shard: int, rejected: pa.Table) -> Shard:
-    return shard, rejected_file(rejected)

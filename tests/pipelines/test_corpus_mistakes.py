@@ -161,7 +161,9 @@ def test_a_rate_is_compared_as_it_was_given() -> None:
 def test_an_item_lost_on_the_way_fails_the_job(
     quantizer: Path, tmp_path: Path, write_items: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.transforms.codes_file", lambda table, *rest: codes_file(table[1:], *rest))
+    monkeypatch.setattr(
+        "pipelines.transforms.codes_file", lambda table, **rest: codes_file(table[1:], **rest)
+    )
     path = write_items(["a", "b", "c", None], embeddings(4).tolist())
     with pytest.raises(sid.DataError, match=r"^4 items came in, but 2 encoded, 0 unchanged and 1 rejected"):
         publish_corpus(path, quantizer, tmp_path / "out" / "codes")
