@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -34,14 +35,37 @@ def test_calls_are_timed_in_turns_and_the_first_tenth_is_left_out() -> None:
     assert np.median(times["slow"]) > 4 > np.median(times["fast"])
 
 
-def test_clients_work_side_by_side() -> None:
-    def sleep() -> None:
-        time.sleep(0.02)
+class _Visits:
+    """A call that takes 50 ms, how often it was made, and by how many at most at once."""
 
-    assert per_second(sleep, 4, 0.4) == pytest.approx(4 * per_second(sleep, 1, 0.4), rel=0.4)
-    figures = throughput(sleep, sleep, 1, 0.2)
-    assert set(figures["requests_per_s"]) == {"in_process", "1", "8", "32"}
-    assert figures["throughput_share"] == pytest.approx(8 / 2, rel=0.4)
+    def __init__(self) -> None:
+        self.made = self.inside = self.most = 0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        with self._lock:
+            self.made, self.inside = self.made + 1, self.inside + 1
+            self.most = max(self.most, self.inside)
+        time.sleep(0.05)
+        with self._lock:
+            self.inside -= 1
+
+
+def test_clients_work_side_by_side() -> None:
+    visits = _Visits()
+    started = time.perf_counter()
+    rate = per_second(visits, 4, 0.4)
+    assert visits.made / (time.perf_counter() - started) <= rate <= visits.made / 0.4
+    assert visits.most == 4
+
+
+def test_throughput_is_that_of_eight_clients_over_two_in_process() -> None:
+    direct, remote = _Visits(), _Visits()
+    figures = throughput(direct, remote, 1, 0.5)
+    assert (direct.most, remote.most) == (2, 32)
+    rates = figures["requests_per_s"]
+    assert set(rates) == {"in_process", "1", "8", "32"}
+    assert figures["throughput_share"] == pytest.approx(rates["8"] / rates["in_process"], rel=0.02)
 
 
 def test_one_user_of_fifty_and_his_candidates() -> None:
