@@ -178,7 +178,7 @@ def _count(
     codes: CodesFiles, interactions: str | None, folder: str, options: PipelineOptions | None
 ) -> dict[str, Any]:
     source = ReadInteractions(interactions, optional=()) if interactions else OneEach(codes)
-    write = beam.ParDo(WritePart(folder, len(codes.paths), "tsv"))
+    write = beam.ParDo(WritePart({"tsv": folder}, len(codes.paths)))
 
     def build(pipeline: beam.Pipeline) -> None:
         pipeline | "Read" >> source | "Count" >> CountCodes(codes) | "Write" >> write

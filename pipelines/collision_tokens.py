@@ -241,7 +241,7 @@ def _run(files: TokenFiles, num_tokens: int, folder: str, options: PipelineOptio
         shards = pipeline | beam.Create(range(files.num_shards)) | "Spread" >> beam.Reshuffle()
         doors = shards | GiveTokens(files, num_tokens)
         for door, place in places.items():
-            doors[door] | f"Write_{door}" >> beam.ParDo(WritePart(place, files.num_shards))
+            doors[door] | f"Write_{door}" >> beam.ParDo(WritePart({"parquet": place}, files.num_shards))
 
     result = run_job(build, options)
     remove_attempts(folder)

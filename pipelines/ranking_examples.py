@@ -198,7 +198,7 @@ def _run(
     def build(pipeline: beam.Pipeline) -> None:
         examples = pipeline | "Read" >> ReadInteractions(interactions) | "MakeExamples" >> make
         examples | "Count" >> beam.MapTuple(lambda _, table: count_items("examples", len(table)))
-        examples | "Write" >> beam.ParDo(WritePart(folder, num_shards, "tfrecord"))
+        examples | "Write" >> beam.ParDo(WritePart({"tfrecord": folder}, num_shards))
 
     result = run_job(build, options)
     report = {name: read_counter(result, name) for name in ("input", "rejected", "unknown", "examples")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import apache_beam as beam
@@ -31,6 +31,7 @@ from pipelines.schema import (
 from pipelines.writers import WRITERS
 
 _ATTEMPT = ".attempt-"
+_SLICE_ROWS = 32_768
 
 
 def part_path(folder: str, part: int, num_parts: int, ending: str = "parquet") -> str:
@@ -43,7 +44,13 @@ def part_path(folder: str, part: int, num_parts: int, ending: str = "parquet") -
 
 
 def codes_file(encoded: pa.Table, tokenizers: Tokenizers | None = None) -> pa.Table:
-    """Encoded items as they stand in the file (`schema.codes_schema`)."""
+    """Encoded items as they stand in the file (`schema.codes_schema`), made slice by slice: what that takes
+    on the way stays small."""
+    starts = range(0, max(len(encoded), 1), _SLICE_ROWS)
+    return pa.concat_tables([_codes_rows(encoded.slice(start, _SLICE_ROWS), tokenizers) for start in starts])
+
+
+def _codes_rows(encoded: pa.Table, tokenizers: Tokenizers | None) -> pa.Table:
     codes = matrix(encoded.column(CODES)).astype(np.int32)
     columns = {
         ITEM_ID: encoded.column(ITEM_ID),
@@ -87,21 +94,19 @@ class WritePart(beam.DoFn):
     """Writes each (part, table) to its file, in another thread, while the next one comes.
 
     Args:
-        folder: that the parts go into; it exists.
+        folders: kind of file, one of `WRITERS` -> folder that the parts go into once more; it exists.
         num_parts: of the whole.
-        kind: one of `WRITERS`.
         rows_of: makes of a table, in that thread too, what is written; None = it is written as it is.
     """
 
     def __init__(
         self,
-        folder: str,
+        folders: Mapping[str, str],
         num_parts: int,
-        kind: str = "parquet",
         rows_of: Callable[[pa.Table], pa.Table] | None = None,
     ) -> None:
         super().__init__()
-        self._folder, self._num_parts, self._kind, self._rows_of = folder, num_parts, kind, rows_of
+        self._folders, self._num_parts, self._rows_of = folders, num_parts, rows_of
 
     def setup(self) -> None:
         self._thread = ThreadPoolExecutor(1, "write")
@@ -112,12 +117,12 @@ class WritePart(beam.DoFn):
     def process(self, element: tuple[int, pa.Table]) -> None:
         """Begins to write one part, once the one before is written."""
         self.finish_bundle()
-        part, table = element
-        path = part_path(self._folder, part, self._num_parts, self._kind)
-        self._writing = self._thread.submit(self._write, table, path)
+        self._writing = self._thread.submit(self._write, *element)
 
-    def _write(self, table: pa.Table, path: str) -> None:
-        write_whole(self._rows_of(table) if self._rows_of else table, path, self._kind)
+    def _write(self, part: int, table: pa.Table) -> None:
+        rows = self._rows_of(table) if self._rows_of else table
+        for kind, folder in self._folders.items():
+            write_whole(rows, part_path(folder, part, self._num_parts, kind), kind)
 
     def finish_bundle(self) -> None:
         """Waits for the last part, and raises what went wrong."""

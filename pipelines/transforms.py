@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -157,19 +157,19 @@ class WriteDoors(beam.PTransform):
         self._formats = formats
 
     def expand(self, doors: dict[str, PCollection]) -> None:
+        places = {"parquet": ENCODED} | {kind: f"{ENCODED}_{kind}" for kind in self._formats}
         rows_of = partial(codes_file, tokenizers=self._tokenizers)
-        doors[ENCODED] | "WriteCodes" >> self._write(ENCODED, rows_of)
-        for kind in self._formats:
-            doors[ENCODED] | f"WriteCodes_{kind}" >> self._write(f"{ENCODED}_{kind}", rows_of, kind)
+        doors[ENCODED] | "WriteCodes" >> self._write(places, rows_of)
         (
             doors[REJECTED_DOOR]
             | "SpreadRejected" >> beam.FlatMap(by_row, self._num_shards).with_output_types(Shard)
             | "GroupRejected" >> GroupParts()
-            | "WriteRejected" >> self._write(REJECTED_DOOR, rejected_file)
+            | "WriteRejected" >> self._write({"parquet": REJECTED_DOOR}, rejected_file)
         )
 
-    def _write(self, door: str, rows_of: Callable[[pa.Table], pa.Table], kind: str = "parquet") -> beam.ParDo:
-        return beam.ParDo(WritePart(FileSystems.join(self._folder, door), self._num_shards, kind, rows_of))
+    def _write(self, places: Mapping[str, str], rows_of: Callable[[pa.Table], pa.Table]) -> beam.ParDo:
+        folders = {kind: FileSystems.join(self._folder, place) for kind, place in places.items()}
+        return beam.ParDo(WritePart(folders, self._num_shards, rows_of))
 
 
 def by_row(rejected: pa.Table, num_shards: int) -> Iterator[Shard]:
