@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -43,6 +45,10 @@ class Work(NamedTuple):
         return (id(self.signature.run), shapes) if self.rows else id(self)
 
 
+# A request, and who waits for the answer.
+Waiting = tuple[Work, asyncio.Future]
+
+
 class Batcher:
     """Runs work in threads; whatever waits while all threads are busy goes together in one call.
 
@@ -56,8 +62,8 @@ class Batcher:
     def __init__(self, max_rows: int, workers: int) -> None:
         self._max_rows, self._free = max_rows, workers
         self._threads = ThreadPoolExecutor(workers, "model")
-        self._waiting: dict[Hashable, deque[tuple[Work, asyncio.Future]]] = {}
-        self._running: set[asyncio.Task] = set()
+        self._lock = threading.Lock()  # for what follows, and for the number of free threads
+        self._waiting: dict[Hashable, deque[Waiting]] = {}
 
     async def run(self, work: Work) -> Any:
         """The encoded answer.
@@ -65,23 +71,35 @@ class Batcher:
         Raises:
             RefusedError: the model refused the request.
         """
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(work.key, deque()).append((work, future))
-        self._start()
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        with self._lock:
+            self._waiting.setdefault(work.key, deque()).append((work, future))
+            starts = self._free > 0
+            self._free -= starts
+        if starts:
+            self._threads.submit(self._work, loop)
         return await future
 
-    def _start(self) -> None:
-        while self._free and self._waiting:
-            if batch := self._take():
-                self._free -= 1
-                task = asyncio.get_running_loop().create_task(self._run(batch))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Runs in a thread until nobody waits."""
+        while batch := self._take():
+            answers = _answers([work for work, _ in batch])
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_deliver, batch, answers)
 
-    def _take(self) -> list[tuple[Work, asyncio.Future]]:
-        """The next batch: who waits longest, and who fits to it; those who gave up are left out."""
-        key = next(iter(self._waiting))
-        batch: list[tuple[Work, asyncio.Future]] = []
+    def _take(self) -> list[Waiting]:
+        """The next batch: who waits longest, and who fits to it; those who gave up are left out. None = the
+        thread is free from now on."""
+        with self._lock:
+            batch: list[Waiting] = []
+            while self._waiting and not batch:
+                batch = self._take_of(next(iter(self._waiting)))
+            self._free += not batch
+            return batch
+
+    def _take_of(self, key: Hashable) -> list[Waiting]:
+        batch: list[Waiting] = []
         queue, rows = self._waiting.pop(key), 0
         while queue and (not batch or rows + queue[0][0].rows <= self._max_rows):
             work, future = queue.popleft()
@@ -92,22 +110,19 @@ class Batcher:
             self._waiting[key] = queue
         return batch
 
-    async def _run(self, batch: list[tuple[Work, asyncio.Future]]) -> None:
-        work = [one for one, _ in batch]
-        answers = await asyncio.get_running_loop().run_in_executor(self._threads, _answers, work)
-        self._free += 1
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(refusal_of(answer))
-            else:
-                future.set_result(answer)
-        self._start()
-
     def close(self) -> None:
         """Ends the threads."""
         self._threads.shutdown(wait=False)
+
+
+def _deliver(batch: list[Waiting], answers: list[Any]) -> None:
+    for (_, future), answer in zip(batch, answers, strict=True):
+        if future.done():
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(refusal_of(answer))
+        else:
+            future.set_result(answer)
 
 
 def _answers(batch: list[Work]) -> list[Any]:
