@@ -14,7 +14,7 @@ from pipelines.counting import count_items
 from pipelines.launch import is_id, match_files, whole_parquet
 from pipelines.schema import ITEM_ID, ROW, SOURCE, labels
 from pipelines.schema import LABEL as LABEL_TYPE
-from pipelines.sources import Neighbours, ReadRowGroups, RowGroup, open_parquet
+from pipelines.sources import ReadRowGroups, RowGroup, open_parquet
 
 USER_ID, TIMESTAMP, LABEL, POSITION = "user_id", "timestamp", "label", "position"
 _NEEDED = [USER_ID, ITEM_ID, TIMESTAMP]
@@ -103,12 +103,7 @@ class ReadInteractions(ReadRowGroups):
         super().__init__(pattern, partial(_read, (*_NEEDED, *optional)))
 
 
-def _read(names: Sequence[str], neighbours: Neighbours) -> Iterator[pa.Table]:
-    for group in neighbours:
-        yield from _read_row_group(names, group)
-
-
-def _read_row_group(names: Sequence[str], group: RowGroup) -> Iterator[pa.Table]:
+def _read(names: Sequence[str], group: RowGroup) -> Iterator[pa.Table]:
     first_row = group.first_row
     with open_parquet(group.path) as parquet:
         columns = [name for name in names if name in parquet.schema_arrow.names]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 
 import apache_beam as beam
 import numpy as np
@@ -23,12 +22,11 @@ from pipelines.plain_pages import plain_vectors
 from pipelines.schema import EMBEDDING, ITEM_ID, ROW, SOURCE, labels, one_array, vectors
 
 BATCH_ROWS = 4096
-_NEIGHBOURS_ROWS = 16 * BATCH_ROWS
 
 
 @dataclass(frozen=True)
 class RowGroup:
-    """A piece of a file: of Parquet a row group, of other formats the whole.
+    """A piece of a file that one worker reads: of Parquet a row group, of other formats the whole.
 
     Attributes:
         path: of the file, on any Beam file system.
@@ -41,8 +39,6 @@ class RowGroup:
     first_row: int
 
 
-# What one worker reads at once.
-Neighbours = tuple[RowGroup, ...]
 _NO_ROWS = RowGroup("", 0, 0)
 _NO_IDS, _NO_EMBEDDINGS = pa.array([], pa.string()), pa.array([], pa.list_(pa.float32()))
 
@@ -54,10 +50,10 @@ class ReadRowGroups(beam.PTransform):
 
     Args:
         pattern: of the files, on any Beam file system.
-        read: the tables of row groups that follow each other.
+        read: the tables of a row group.
     """
 
-    def __init__(self, pattern: str, read: Callable[[Neighbours], Iterable[pa.Table]]) -> None:
+    def __init__(self, pattern: str, read: Callable[[RowGroup], Iterable[pa.Table]]) -> None:
         super().__init__()
         self._pattern, self._read = pattern, read
 
@@ -68,11 +64,11 @@ class ReadRowGroups(beam.PTransform):
             | "ReadRowGroups" >> beam.FlatMap(self._read).with_output_types(pa.Table)
         )
 
-    def _row_groups(self, pbegin: PBegin) -> PCollection[Neighbours]:
+    def _row_groups(self, pbegin: PBegin) -> PCollection[RowGroup]:
         return (
             pbegin
             | "MatchFiles" >> fileio.MatchFiles(self._pattern, fileio.EmptyMatchTreatment.DISALLOW)
-            | "ListRowGroups" >> beam.FlatMap(_neighbours).with_output_types(Neighbours)
+            | "ListRowGroups" >> beam.FlatMap(_row_groups_of).with_output_types(RowGroup)
         )
 
 
@@ -87,10 +83,10 @@ class ReadItems(ReadRowGroups):
     """
 
     def __init__(self, pattern: str) -> None:
-        super().__init__(pattern, _read_ahead)
+        super().__init__(pattern, read_row_group)
 
-    def _row_groups(self, pbegin: PBegin) -> PCollection[Neighbours]:
-        nothing = pbegin | "NoRows" >> beam.Create([(_NO_ROWS,)]).with_output_types(Neighbours)
+    def _row_groups(self, pbegin: PBegin) -> PCollection[RowGroup]:
+        nothing = pbegin | "NoRows" >> beam.Create([_NO_ROWS]).with_output_types(RowGroup)
         return (super()._row_groups(pbegin), nothing) | "FlattenRowGroups" >> beam.Flatten()
 
 
@@ -112,9 +108,8 @@ def _open_bytes(path: str) -> Iterator[pa.NativeFile]:
         yield pa.PythonFile(file, "r")
 
 
-def _neighbours(file: FileMetadata) -> Iterator[Neighbours]:
-    for _, groups in groupby(row_groups(file.path), lambda group: group.first_row // _NEIGHBOURS_ROWS):
-        yield tuple(groups)
+def _row_groups_of(file: FileMetadata) -> list[RowGroup]:
+    return row_groups(file.path)
 
 
 def row_groups(path: str) -> list[RowGroup]:
@@ -127,10 +122,6 @@ def row_groups(path: str) -> list[RowGroup]:
     return [RowGroup(path, index, firsts[index]) for index in range(len(rows))]
 
 
-def _read_ahead(neighbours: Neighbours) -> Iterator[pa.Table]:
-    return ahead(table for group in neighbours for table in read_row_group(group))
-
-
 def read_row_group(group: RowGroup) -> Iterator[pa.Table]:
     """The items of a row group, at most `BATCH_ROWS` a table.
 
@@ -141,7 +132,7 @@ def read_row_group(group: RowGroup) -> Iterator[pa.Table]:
         yield with_origin(pa.record_batch({ITEM_ID: _NO_IDS, EMBEDDING: _NO_EMBEDDINGS}), "", 0)
         return
     first_row, kind = group.first_row, format_of(group.path)
-    for batch in read_whole(group.path, kind) if kind else _batches(group):
+    for batch in ahead(read_whole(group.path, kind) if kind else _batches(group)):
         yield with_origin(batch, group.path, first_row)
         first_row += batch.num_rows
 
