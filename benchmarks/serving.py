@@ -124,15 +124,14 @@ def in_turns(calls: dict[str, Callable[[], Any]], turns: int) -> dict[str, np.nd
 
 def per_second(call: Callable[[], Any], clients: int, seconds: float) -> float:
     """Calls a second by so many threads."""
-    counts, until = [0] * clients, time.perf_counter() + seconds
+    counts, started = [0] * clients, time.perf_counter()
 
     def work(place: int) -> None:
-        while time.perf_counter() < until:
+        while time.perf_counter() < started + seconds:
             call()
             counts[place] += 1
 
     threads = [threading.Thread(target=work, args=(place,)) for place in range(clients)]
-    started = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -89,7 +89,7 @@ class Batcher:
                 loop.call_soon_threadsafe(_deliver, batch, answers)
 
     def _take(self) -> list[Waiting]:
-        """The next batch: who waits longest, and who fits to it; those who gave up are left out. None = the
+        """The next batch: who waits longest, and who fits to it; those who gave up are left out. Empty = the
         thread is free from now on."""
         with self._lock:
             batch: list[Waiting] = []
