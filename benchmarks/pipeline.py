@@ -77,7 +77,10 @@ def write_corpus(folder: Path, sizes: Sizes, changed: bool) -> None:
 
 
 def write_quantizer(folder: Path, sizes: Sizes) -> None:
-    """Publishes an RQ-VAE with random weights: as fast as a trained one."""
+    """Publishes an RQ-VAE with random weights, as fast as a trained one.
+
+    Its search is greedy at any number of levels: the less the model does, the more the job weighs beside it.
+    """
     import semid_tf as sid
 
     space = {"num_levels": sizes.levels, "codebook_size": sizes.codebook_size}
@@ -93,7 +96,7 @@ def write_quantizer(folder: Path, sizes: Sizes) -> None:
     shrink = 0.8 ** np.arange(sizes.levels)[:, None, None]
     books.assign(np.random.default_rng(0).standard_normal(books.shape) * shrink)
     with sid.staging(folder.parent) as staged:
-        sid.save_quantizer(model, staged)
+        sid.save_quantizer(model, staged, beam_width=1)
         sid.publish(staged, folder, sid.Manifest("quantizer", "0" * 16, "random weights", config=space))
 
 

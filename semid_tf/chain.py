@@ -184,13 +184,13 @@ class Chain:
         weights = (1.0 + self.splits.item_counts) ** settings.item_weight_power
         with self._alarms_said():
             model = fit_rqvae(embeddings, weights, settings, checkpoints=checkpoints)
-        save_quantizer(model, folder, settings.beam_width)
+        save_quantizer(model, folder)
         return Made(model.fingerprint)
 
     def _fill_kmeans(self, settings: ResidualKMeansConfig, folder: Path) -> Made:
         with self._alarms_said():
             model = fit_residual_kmeans(self.items.embeddings, config=settings)
-        save_quantizer(model, folder, settings.beam_width)
+        save_quantizer(model, folder)
         return Made(model.fingerprint)
 
     @contextmanager

@@ -216,8 +216,8 @@ class RQVAEConfig:
             steps.
         batch_size, learning_rate: of Adam. The rate rises over the first 50 steps
             and decays to 0 along a cosine.
-        beam_width: with which a run saves the quantizer: of the search for codes, 1 = greedy, see
-            `save_quantizer`.
+        beam_width: of the search for codes, 1 = greedy, see `beam_codes`; 0 = greedy up to four levels, 8
+            with more.
         seed: fixes start and order.
     """
 
@@ -246,12 +246,12 @@ class RQVAEConfig:
     epochs: int = 0
     batch_size: int = 1024
     learning_rate: float = 1e-2
-    beam_width: int = 1
+    beam_width: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "decoder_dim", "kmeans_iterations", "beam_width")
-        _at_least(self, 0, "latent_dim", "hidden_dim", "input_noise", "hidden_dropout")
+        _at_least(self, 1, "decoder_dim", "kmeans_iterations")
+        _at_least(self, 0, "latent_dim", "hidden_dim", "input_noise", "hidden_dropout", "beam_width")
         _below_one(self, "hidden_dropout")
         object.__setattr__(self, "start_beams", tuple(self.start_beams))
         if not self.start_beams or min(self.start_beams) < 1:
@@ -298,8 +298,8 @@ class ResidualKMeansConfig:
         iterations: at most so many Lloyd iterations a level.
         refinements: rounds in which all levels are refined together, see `refine`; only for plain Euclidean
             clusters.
-        beam_width: with which a run saves the quantizer: of the search for codes, 1 = greedy, see
-            `save_quantizer`; not with balanced or normalized codes.
+        beam_width: of the search for codes, 1 = greedy, see `beam_codes`; 0 = greedy up to four levels, and 8
+            with more but for balanced and normalized codes, which have no other.
         seed: fixes the start.
     """
 
@@ -311,12 +311,12 @@ class ResidualKMeansConfig:
     kmeans_items: int = 100_000
     iterations: int = 6
     refinements: int = 10
-    beam_width: int = 1
+    beam_width: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "iterations", "beam_width")
-        _at_least(self, 0, "refinements", "seed")
+        _at_least(self, 1, "iterations")
+        _at_least(self, 0, "refinements", "seed", "beam_width")
         _one_of(self, "assignment", ("euclidean", "cosine", "hybrid", "normalized"))
         object.__setattr__(self, "codebook_size", self.code_space.codebook_size)
         _an_item_a_code(self)

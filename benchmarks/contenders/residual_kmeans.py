@@ -27,4 +27,4 @@ class ResidualKMeans(SavedContender):
 
     def products(self) -> list[Product]:
         """The codebook of each level, in the space of the embeddings."""
-        return [Product(self.dim, self.task.codebook_size)] * self.task.num_levels
+        return self.level_products(self.dim)

@@ -19,10 +19,10 @@ class Rqvae(SavedContender):
 
     Args:
         task: what is measured.
-        beam: width of the search for codes, in encoding alone.
+        beam: width of the search for codes, in encoding alone; 0 = that of the settings.
     """
 
-    def __init__(self, task: Task, beam: int = 1) -> None:
+    def __init__(self, task: Task, beam: int = 0) -> None:
         super().__init__(task)
         self.beam_width = beam
 
@@ -34,6 +34,4 @@ class Rqvae(SavedContender):
     def products(self) -> list[Product]:
         """Each matrix of the encoder, then the codebook of each level in the latent space."""
         shapes = [weight.shape for weight in self.model.encoder.weights if weight.shape.rank == 2]
-        level = Product(self.model.latent_dim, self.task.codebook_size)
-        later = level._replace(rows_per_item=self.beam_width)
-        return [*(Product(*shape) for shape in shapes), level, *[later] * (self.task.num_levels - 1)]
+        return [*(Product(*shape) for shape in shapes), *self.level_products(self.model.latent_dim)]

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 import semid_tf as sid
-from benchmarks.contenders.base import Contender, Task
+from benchmarks.contenders.base import Contender, Product, Task
 
 Signature = Callable[..., dict[str, tf.Tensor]]
 
@@ -23,7 +23,7 @@ class SavedContender(Contender):
     """
 
     model: Any
-    beam_width = 1
+    beam_width = 0
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -33,6 +33,12 @@ class SavedContender(Contender):
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         return self._decode(codes=tf.constant(codes))["embedding"].numpy()
+
+    def level_products(self, dim: int) -> list[Product]:
+        """The codebook of each level, in a space of so many dimensions; for each path of a beam."""
+        level = Product(dim, self.task.codebook_size)
+        later = level._replace(rows_per_item=self.beam_width or self.model.beam_width)
+        return [level, *[later] * (self.task.num_levels - 1)]
 
     @cached_property
     def _loaded(self) -> Any:

@@ -71,9 +71,32 @@ def several_highest(scores: tf.Tensor, k: int) -> Highest:
     if not _in_blocks(size, _SIZE_OF_SEVERAL_IN_BLOCKS) or k * _LANES >= size:
         return Highest(*tf.math.top_k(scores, k))
     blocks = tf.sort(tf.math.top_k(_highest_of_blocks(scores), k).indices, axis=1)
-    found = tf.math.top_k(tf.reshape(_blocks_at(scores, blocks), (-1, k * _LANES)), k)
-    block = tf.gather(blocks, found.indices // _LANES, batch_dims=1)
-    return Highest(found.values, block * _LANES + found.indices % _LANES)
+    return _highest_in(_blocks_at(scores, blocks), blocks, k)
+
+
+def highest_of_groups(scores: tf.Tensor, offsets: tf.Tensor, k: int) -> Highest:
+    """The k highest of each group of rows, an offset added to each row.
+
+    Long rows are searched in blocks, as by `several_highest`, and only what is looked at has its offset added.
+
+    Args:
+        scores: float32 [n * width, size], `width` rows a group.
+        offsets: float32 [n, width].
+        k: at most width * size.
+
+    Returns:
+        The sums, float32 [n, k], falling, and their places in the group, width * size long.
+    """
+    width, size = offsets.shape[1], scores.shape[1]
+    if not _in_blocks(size, _SIZE_OF_SEVERAL_IN_BLOCKS) or k * _LANES >= width * size:
+        sums = tf.reshape(scores, (-1, width, size)) + offsets[:, :, None]
+        return several_highest(tf.reshape(sums, (-1, width * size)), k)
+    per_row = size // _LANES
+    maxima = tf.reshape(_highest_of_blocks(scores), (-1, width, per_row)) + offsets[:, :, None]
+    blocks = tf.sort(tf.math.top_k(tf.reshape(maxima, (-1, width * per_row)), k).indices, axis=1)
+    looked_at = _blocks_at(tf.reshape(scores, (-1, width * size)), blocks)
+    looked_at += tf.gather(offsets, blocks // per_row, batch_dims=1)[:, :, None]
+    return _highest_in(looked_at, blocks, k)
 
 
 def _in_blocks(size: int | None, least: int) -> bool:
@@ -88,3 +111,10 @@ def _blocks_at(scores: tf.Tensor, blocks: tf.Tensor) -> tf.Tensor:
     """Blocks of each row, float32 [n, k, _LANES], at int32 [n, k]."""
     rows = tf.range(tf.shape(scores)[0])[:, None] * (scores.shape[1] // _LANES)
     return tf.gather(tf.reshape(scores, (-1, _LANES)), rows + blocks)
+
+
+def _highest_in(looked_at: tf.Tensor, blocks: tf.Tensor, k: int) -> Highest:
+    """The k highest of blocks float32 [n, k, _LANES], which stand at int32 [n, k] of their rows."""
+    found = tf.math.top_k(tf.reshape(looked_at, (-1, k * _LANES)), k)
+    block = tf.gather(blocks, found.indices // _LANES, batch_dims=1)
+    return Highest(found.values, block * _LANES + found.indices % _LANES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +30,8 @@ class DivergenceWarning(UserWarning):
 class KeepBest(tf_keras.callbacks.Callback):
     """Keeps the weights of the epoch, the start included, with the least weighted reconstruction error.
 
-    Stops a fit that does not better its start: after five epochs and half of all.
+    The error is that of greedy codes, by which the fit learns. Stops a fit that does not better its start:
+    after five epochs and half of all.
 
     Args:
         judged: the items by which it judges.
@@ -42,7 +44,7 @@ class KeepBest(tf_keras.callbacks.Callback):
         self.last_error = math.inf
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self._judge = self._over_embeddings(self.model.call)
+        self._judge = self._over_embeddings(partial(self.model.call, beam_width=1))
         if not self.best_weights:
             self._keep_if_better(0)
         if self._gives_up(self._epochs_done()):  # as it had when it was saved

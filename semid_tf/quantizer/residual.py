@@ -116,6 +116,11 @@ class ResidualQuantizer(tf_keras.layers.Layer):
         self.require_beam_width(beam_width)
         return beam_codes(latent, levels or self.levels(), beam_width)
 
+    @property
+    def additive(self) -> bool:
+        """Whether errors of levels add up, so that a beam can rank its paths."""
+        return not self.priced and all(part.additive for part in self.assignments)
+
     def require_beam_width(self, beam_width: int) -> None:
         """Checks a beam width.
 
@@ -124,7 +129,7 @@ class ResidualQuantizer(tf_keras.layers.Layer):
         """
         if beam_width < 1:
             raise ConfigError(f"beam_width must be at least 1, got {beam_width}.")
-        if beam_width > 1 and (self.priced or not all(part.additive for part in self.assignments)):
+        if beam_width > 1 and not self.additive:
             raise ConfigError(
                 f"beam_width must be 1 with balanced codes and normalized residuals, got {beam_width}."
             )

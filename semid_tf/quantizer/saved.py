@@ -23,12 +23,12 @@ _CANDIDATES = 64
 _FEW = 256
 
 
-def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _CANDIDATES) -> tf.Module:
+def quantizer_module(model: Quantizer, beam_width: int = 0, candidates: int = _CANDIDATES) -> tf.Module:
     """The signatures of a trained quantizer as a plain `tf.Module` that knows no Keras.
 
     Args:
         model: an `RQVAE` or a `ResidualKMeans`.
-        beam_width: of the search for codes, see `beam_codes`.
+        beam_width: of the search for codes, see `beam_codes`; 0 = the model's own.
         candidates: k, at most so many; fewer where the last level has fewer codes.
 
     Returns:
@@ -39,6 +39,7 @@ def quantizer_module(model: Quantizer, beam_width: int = 1, candidates: int = _C
     Raises:
         ConfigError: the beam width does not suit the quantizer; candidates below 1.
     """
+    beam_width = beam_width or model.beam_width
     model.quantizer.require_beam_width(beam_width)
     if candidates < 1:
         raise ConfigError(f"candidates must be at least 1, got {candidates}.")
@@ -86,14 +87,14 @@ def _constants(level: SearchLevel) -> SearchLevel:
 
 
 def save_quantizer(
-    model: Quantizer, folder: str | Path, beam_width: int = 1, candidates: int = _CANDIDATES
+    model: Quantizer, folder: str | Path, beam_width: int = 0, candidates: int = _CANDIDATES
 ) -> None:
     """Writes a trained quantizer as a SavedModel with the signatures `encode`, `decode` and `candidates`.
 
     Args:
         model: an `RQVAE` or a `ResidualKMeans`.
         folder: to write into.
-        beam_width: of the search for codes in `encode`: 1 = greedy; see `beam_codes`.
+        beam_width: of the search for codes in `encode`: 1 = greedy, see `beam_codes`; 0 = the model's own.
         candidates: last codes that `candidates` gives an item, at most as many as there are. Relocation needs
             as many as items share their earlier codes.
 

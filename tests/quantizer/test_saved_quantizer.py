@@ -72,6 +72,20 @@ def test_in_graph_a_row_that_is_not_finite_spoils_only_itself(saved: sid.SavedQu
     sid.require_codes(found, saved.code_space)
 
 
+@pytest.mark.parametrize("size", [4, 1024])
+def test_a_beam_is_saved_and_not_spoilt_by_a_row_that_is_not_finite(tmp_path: Path, size: int) -> None:
+    model = sid.RQVAE(5, dataclasses.replace(CONFIG, num_levels=5, codebook_size=size))
+    sid.save_quantizer(model, tmp_path)
+    rows = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    expected = model.encode(rows).numpy()
+    rows[2], rows[4] = np.nan, np.inf
+    found = (
+        tf.saved_model.load(str(tmp_path)).signatures["encode"](embedding=tf.constant(rows))["codes"].numpy()
+    )
+    np.testing.assert_array_equal(found[[0, 1, 3, 5]], expected[[0, 1, 3, 5]])
+    sid.require_codes(found, model.code_space)
+
+
 def test_more_candidates_than_were_saved_are_refused(saved: sid.SavedQuantizer) -> None:
     message = (
         "k must lie between 1 and the 4 candidates that were saved, got 5; "
