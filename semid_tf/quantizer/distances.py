@@ -77,7 +77,7 @@ def several_highest(scores: tf.Tensor, k: int) -> Highest:
 def highest_of_groups(scores: tf.Tensor, offsets: tf.Tensor, k: int) -> Highest:
     """The k highest of each group of rows, an offset added to each row.
 
-    Long rows are searched in blocks, as by `several_highest`, and only what is looked at has its offset added.
+    Long rows are searched in blocks, as by `several_highest`; only what is looked at has its offset added.
 
     Args:
         scores: float32 [n * width, size], `width` rows a group.

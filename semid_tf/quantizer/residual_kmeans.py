@@ -30,6 +30,8 @@ class ResidualKMeans(Quantizer):
         config: levels, codes and clusters; see `ResidualKMeansConfig`.
     """
 
+    config: ResidualKMeansConfig
+
     def __init__(self, embedding_dim: int, config: ResidualKMeansConfig | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.config = config or ResidualKMeansConfig()

@@ -80,6 +80,8 @@ class RQVAE(Quantizer):
         config: levels, codes, sizes and training; see `RQVAEConfig`.
     """
 
+    config: RQVAEConfig
+
     def __init__(self, embedding_dim: int, config: RQVAEConfig | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.config = config or RQVAEConfig()
