@@ -10,7 +10,7 @@ import tensorflow as tf
 from semid_tf.config import RQVAEConfig
 from semid_tf.data.embedding_source import WeightedRows, taken
 from semid_tf.quantizer.assignment import EUCLIDEAN
-from semid_tf.quantizer.beam import squared_error
+from semid_tf.quantizer.beam import beam_codes, squared_error
 from semid_tf.quantizer.commitment import commitment_for
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.initialization import (
@@ -24,7 +24,7 @@ from semid_tf.quantizer.paths import fit_on_paths
 from semid_tf.quantizer.regularization import noise_for
 from semid_tf.quantizer.replicas import copy_from_first_replica
 from semid_tf.quantizer.rqvae import RQVAE
-from semid_tf.quantizer.search import greedy_codes, search_level
+from semid_tf.quantizer.search import search_level
 from semid_tf.quantizer.survey import Survey, some_of
 
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 1000
@@ -38,7 +38,7 @@ def start(model: RQVAE, found: Survey) -> None:
     axes = principal_axes_of(found.moments).first(model.latent_dim)
     latent = (embeddings - standardization.mean) / standardization.scale @ axes
     weights = weights * np.float32(found.num_items / found.moments.weight)
-    model.start(standardization, axes, _codebooks(WeightedRows(latent, weights), config))
+    model.start(standardization, axes, _codebooks(WeightedRows(latent, weights), config, model.beam_width))
     use_idle_codes(model, found.sample)
     model.restart_averages()
     error = _error(model, found.sample)
@@ -54,14 +54,14 @@ def _error(model: RQVAE, sample: WeightedRows) -> float:
     return error**0.5 if math.isfinite(error) else 0.0
 
 
-def _codebooks(rows: WeightedRows, config: RQVAEConfig) -> np.ndarray:
-    """Those of the beam width whose greedy codes leave the least of held-out items."""
+def _codebooks(rows: WeightedRows, config: RQVAEConfig, beam_width: int) -> np.ndarray:
+    """Those of the start whose codes, searched for by a beam of `beam_width`, leave least of held-out items."""
     widths = config.start_beams if config.assignment == EUCLIDEAN else (1,)
     fitted, held_out = _split(rows, config)
     if len(widths) == 1 or not len(held_out.weights):
         return _fit(rows, widths[0], config)
     fits = [_fit(fitted, width, config) for width in widths]
-    return min(fits, key=lambda codebooks: _left(held_out, codebooks, config))
+    return min(fits, key=lambda codebooks: _left(held_out, codebooks, config, beam_width))
 
 
 def _split(rows: WeightedRows, config: RQVAEConfig) -> tuple[WeightedRows, WeightedRows]:
@@ -88,10 +88,10 @@ def _fit(rows: WeightedRows, beam_width: int, config: RQVAEConfig) -> np.ndarray
     )
 
 
-def _left(rows: WeightedRows, codebooks: np.ndarray, config: RQVAEConfig) -> float:
-    """Weighted squared error of greedy Euclidean codes."""
+def _left(rows: WeightedRows, codebooks: np.ndarray, config: RQVAEConfig, beam_width: int) -> float:
+    """Weighted squared error of Euclidean codes."""
     sizes = config.code_space.codebook_sizes
     levels = [search_level(tf.constant(book[:size])) for book, size in zip(codebooks, sizes, strict=True)]
     latent = tf.constant(rows.embeddings)
-    errors = squared_error(latent, levels, greedy_codes(latent, levels))
+    errors = squared_error(latent, levels, beam_codes(latent, levels, beam_width))
     return float(np.average(errors, weights=rows.weights))

@@ -19,7 +19,7 @@ from semid_tf.quantizer.initialization import axes_for
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.paths import _best_paths, fit_on_paths
 from semid_tf.quantizer.regularization import Disturbance, dropout_for, noise_for
-from semid_tf.quantizer.start import _error
+from semid_tf.quantizer.start import _codebooks, _error, _fit, _left, _split
 
 CONFIG = sid.RQVAEConfig(num_levels=2, codebook_size=8, latent_dim=4, hidden_dim=8, start_beams=(1,))
 
@@ -66,6 +66,17 @@ def test_held_out_items_choose_the_start(embeddings: np.ndarray) -> None:
         model = start_rqvae(embeddings, None, dataclasses.replace(both, start_beams=widths))
         errors[widths] = sid.normalized_mse(embeddings, model(embeddings).numpy())
     assert errors[1, 5] == pytest.approx(min(errors[1,], errors[5,]), rel=0.1)
+
+
+@pytest.mark.parametrize("beam_width", [1, 8])
+def test_starts_are_judged_as_the_model_searches(embeddings: np.ndarray, beam_width: int) -> None:
+    config = dataclasses.replace(CONFIG, num_levels=3, start_beams=(1, 2, 5))
+    rows = WeightedRows(embeddings, np.ones(len(embeddings), np.float32))
+    fitted, held_out = _split(rows, config)
+    fits = [_fit(fitted, width, config) for width in config.start_beams]
+    left = [_left(held_out, codebooks, config, beam_width) for codebooks in fits]
+    assert left != [_left(held_out, codebooks, config, 9 - beam_width) for codebooks in fits]
+    np.testing.assert_array_equal(_codebooks(rows, config, beam_width), fits[int(np.argmin(left))])
 
 
 def test_idle_codes_get_items_of_their_own(embeddings: np.ndarray) -> None:
