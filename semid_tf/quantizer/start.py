@@ -55,7 +55,7 @@ def _error(model: RQVAE, sample: WeightedRows) -> float:
 
 
 def _codebooks(rows: WeightedRows, config: RQVAEConfig, beam_width: int) -> np.ndarray:
-    """Those of the start whose codes, searched for by a beam of `beam_width`, leave least of held-out items."""
+    """Those of the start that leave the least of held-out items, coded by a beam of `beam_width`."""
     widths = config.start_beams if config.assignment == EUCLIDEAN else (1,)
     fitted, held_out = _split(rows, config)
     if len(widths) == 1 or not len(held_out.weights):
