@@ -25,8 +25,8 @@ def beam_codes(latent: tf.Tensor, levels: Sequence[SearchLevel], beam_width: int
     """Codes whose codewords add up near to the latent vector: of the paths that a beam keeps, the nearest.
 
     Their squared error is much less than that of greedy codes on average. A single item may end farther off:
-    a beam can lose the greedy path at a middle level. Costs beam_width times the products of greedy search, and
-    holds n * beam_width * codebook_size scores.
+    a beam can lose the greedy path at a middle level. Costs beam_width times the products of greedy search
+    and holds n * beam_width * codebook_size scores.
 
     Args:
         latent: float32 [n, dim].
