@@ -196,7 +196,8 @@ class RQVAEConfig:
         kmeans_items: k-means start sees at most so many items; at least one a code.
         kmeans_iterations: at most so many Lloyd iterations a level and stage.
         start_beams: widths of the beams on whose paths the start may be fitted; the one that codes held-out
-            items best, with the model's `beam_width`, is taken. 1 = on greedy paths.
+            items best, with the model's `beam_width`, is taken. 1 = on greedy paths; none = 1 and 5, with more
+            than four levels 1 and 2.
         assignment: how levels choose: `euclidean`, `cosine`, or `hybrid`: cosine on all levels but the last
             (Lin et al. 2025).
         codebook_update: `end_to_end`: codewords learn from the codebook loss and from the reconstruction;
@@ -230,7 +231,7 @@ class RQVAEConfig:
     item_weight_power: float = 0.5
     kmeans_items: int = 100_000
     kmeans_iterations: int = 10
-    start_beams: tuple[int, ...] = (1, 5)
+    start_beams: tuple[int, ...] = ()
     assignment: str = "euclidean"
     codebook_update: str = "end_to_end"
     ema_decay: float = 0.99
@@ -254,7 +255,7 @@ class RQVAEConfig:
         _at_least(self, 0, "latent_dim", "hidden_dim", "input_noise", "hidden_dropout", "beam_width")
         _below_one(self, "hidden_dropout")
         object.__setattr__(self, "start_beams", tuple(self.start_beams))
-        if not self.start_beams or min(self.start_beams) < 1:
+        if min(self.start_beams, default=1) < 1:
             raise ConfigError(f"start_beams must name widths of at least 1, got {list(self.start_beams)}.")
         _at_least(self, 1, "revive_after_steps", "batch_size")
         _at_least(self, 0, "epochs", "commitment_weight", "item_weight_power", "learning_rate", "seed")

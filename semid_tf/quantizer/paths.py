@@ -9,7 +9,7 @@ from semid_tf.config import CodeSpace
 from semid_tf.quantizer.kmeans import weighted_kmeans
 
 _CHUNK = 2048
-_PATHS = 100_000
+_PATHS, _PATHS_AN_ITEM = 100_000, 2
 
 
 def fit_on_paths(
@@ -23,7 +23,7 @@ def fit_on_paths(
     """Euclidean k-means level by level, each on what the best paths so far leave.
 
     An item counts once for each of its paths, so that a level sees more than what greedy codes leave of few
-    items. K-means sees at most 100,000 of all paths, or as many as there are items. Memory holds beam_width
+    items. K-means sees at most 100,000 of all paths, or two for each item. Memory holds beam_width
     times the points.
 
     Args:
@@ -50,7 +50,7 @@ def fit_on_paths(
 def _drawn(left: np.ndarray, weights: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Some of all paths, uniformly, and their weights."""
     count, width, dim = left.shape
-    most = min(max(count, _PATHS), count * width)
+    most = min(max(_PATHS_AN_ITEM * count, _PATHS), count * width)
     rows = np.sort(np.random.default_rng(seed).choice(count * width, most, replace=False))
     return left.reshape(-1, dim)[rows], weights[rows // width]
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from semid_tf.config import RQVAEConfig
 from semid_tf.data.embedding_source import WeightedRows, taken
 from semid_tf.quantizer.assignment import EUCLIDEAN
-from semid_tf.quantizer.beam import beam_codes, squared_error
+from semid_tf.quantizer.beam import beam_codes, beam_width_for, squared_error
 from semid_tf.quantizer.commitment import commitment_for
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.initialization import (
@@ -29,6 +29,7 @@ from semid_tf.quantizer.survey import Survey, some_of
 
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 1000
 _ITEMS_FOR_ERROR = 8192
+_WIDTHS, _WIDTHS_OF_MANY_LEVELS = (1, 5), (1, 2)
 
 
 def start(model: RQVAE, found: Survey) -> None:
@@ -56,12 +57,19 @@ def _error(model: RQVAE, sample: WeightedRows) -> float:
 
 def _codebooks(rows: WeightedRows, config: RQVAEConfig, beam_width: int) -> np.ndarray:
     """Those of the start that leave the least of held-out items, coded by a beam of `beam_width`."""
-    widths = config.start_beams if config.assignment == EUCLIDEAN else (1,)
+    widths = _widths(config)
     fitted, held_out = _split(rows, config)
     if len(widths) == 1 or not len(held_out.weights):
         return _fit(rows, widths[0], config)
     fits = [_fit(fitted, width, config) for width in widths]
     return min(fits, key=lambda codebooks: _left(held_out, codebooks, config, beam_width))
+
+
+def _widths(config: RQVAEConfig) -> tuple[int, ...]:
+    if config.assignment != EUCLIDEAN:
+        return (1,)
+    few_levels = beam_width_for(config.num_levels) == 1
+    return config.start_beams or (_WIDTHS if few_levels else _WIDTHS_OF_MANY_LEVELS)
 
 
 def _split(rows: WeightedRows, config: RQVAEConfig) -> tuple[WeightedRows, WeightedRows]:

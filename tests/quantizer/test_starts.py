@@ -19,7 +19,7 @@ from semid_tf.quantizer.initialization import axes_for
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.paths import _best_paths, fit_on_paths
 from semid_tf.quantizer.regularization import Disturbance, dropout_for, noise_for
-from semid_tf.quantizer.start import _codebooks, _error, _fit, _left, _split
+from semid_tf.quantizer.start import _codebooks, _error, _fit, _left, _split, _widths
 
 CONFIG = sid.RQVAEConfig(num_levels=2, codebook_size=8, latent_dim=4, hidden_dim=8, start_beams=(1,))
 
@@ -214,3 +214,18 @@ def test_the_latent_space_holds_the_more_the_more_bits_codes_have(space: sid.Cod
     variances = 1.0 / np.arange(1, 2001)
     found = axes_for(variances, space)
     assert found == 1 + int(np.argmax(np.cumsum(variances) >= held * variances.sum()))
+
+
+@pytest.mark.parametrize(
+    ("config", "widths"),
+    [
+        (sid.RQVAEConfig(num_levels=4), (1, 5)),
+        (sid.RQVAEConfig(num_levels=5), (1, 2)),
+        (sid.RQVAEConfig(num_levels=5, start_beams=(3,)), (3,)),
+        (sid.RQVAEConfig(assignment="hybrid", start_beams=(3,)), (1,)),
+    ],
+)
+def test_starts_are_those_of_the_setting_or_for_the_levels(
+    config: sid.RQVAEConfig, widths: tuple[int, ...]
+) -> None:
+    assert _widths(config) == widths
