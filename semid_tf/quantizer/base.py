@@ -75,7 +75,7 @@ class Quantizer(tf_keras.Model):
         Raises:
             ConfigError: k exceeds the codes of the last level.
         """
-        return self.measured_candidates(embedding, k, beam_width).codes
+        return self.quantizer.candidates(self.latent(embedding), k, beam_width or self.beam_width)
 
     def measured_candidates(self, embedding: tf.Tensor, k: int, beam_width: int = 0) -> MeasuredCandidates:
         """The same with their squared distances, which `balanced_candidates` asks for.

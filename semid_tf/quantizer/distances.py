@@ -70,7 +70,7 @@ def several_highest(scores: tf.Tensor, k: int) -> Highest:
     size = scores.shape[1]
     if not _in_blocks(size, _SIZE_OF_SEVERAL_IN_BLOCKS) or k * _LANES >= size:
         return Highest(*tf.math.top_k(scores, k))
-    blocks = tf.sort(tf.math.top_k(_highest_of_blocks(scores), k).indices, axis=1)
+    blocks = _best_blocks(_highest_of_blocks(scores), k)
     return _highest_in(_blocks_at(scores, blocks), blocks, k)
 
 
@@ -85,7 +85,8 @@ def highest_of_groups(scores: tf.Tensor, offsets: tf.Tensor, k: int) -> Highest:
         k: at most width * size.
 
     Returns:
-        The sums, float32 [n, k], falling, and their places in the group, width * size long.
+        The sums, float32 [n, k], falling, and their places in the group, width * size long; of equal sums the
+        first ones, in order.
     """
     width, size = offsets.shape[1], scores.shape[1]
     if not _in_blocks(size, _SIZE_OF_SEVERAL_IN_BLOCKS) or k * _LANES >= width * size:
@@ -93,7 +94,7 @@ def highest_of_groups(scores: tf.Tensor, offsets: tf.Tensor, k: int) -> Highest:
         return several_highest(tf.reshape(sums, (-1, width * size)), k)
     per_row = size // _LANES
     maxima = tf.reshape(_highest_of_blocks(scores), (-1, width, per_row)) + offsets[:, :, None]
-    blocks = tf.sort(tf.math.top_k(tf.reshape(maxima, (-1, width * per_row)), k).indices, axis=1)
+    blocks = _best_blocks(tf.reshape(maxima, (-1, width * per_row)), k)
     looked_at = _blocks_at(tf.reshape(scores, (-1, width * size)), blocks)
     looked_at += tf.gather(offsets, blocks // per_row, batch_dims=1)[:, :, None]
     return _highest_in(looked_at, blocks, k)
@@ -105,6 +106,11 @@ def _in_blocks(size: int | None, least: int) -> bool:
 
 def _highest_of_blocks(scores: tf.Tensor) -> tf.Tensor:
     return tf.reduce_max(tf.reshape(scores, (-1, scores.shape[1] // _LANES, _LANES)), axis=2)
+
+
+def _best_blocks(maxima: tf.Tensor, k: int) -> tf.Tensor:
+    """Blocks of the k highest maxima, int32 [n, k], in the order of their places: so ties stay in order."""
+    return tf.sort(tf.math.top_k(maxima, k).indices, axis=1)
 
 
 def _blocks_at(scores: tf.Tensor, blocks: tf.Tensor) -> tf.Tensor:
