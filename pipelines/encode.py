@@ -24,6 +24,7 @@ import io
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -97,9 +98,9 @@ def encode_corpus(
 
     Returns:
         What `afterwards` gives. The report: `input`, `encoded`, `unchanged`, `rejected`,
-        `rejected_by_reason`, `levels`, `code_usage`, `unique_rate`, `quantizer` (its fingerprint), `changed`
-        (encoded anew) and `deleted` since the previous run, `seconds`. `input` = `encoded` + `unchanged` +
-        `rejected`.
+        `rejected_by_reason`, `levels`, `code_usage`, `unique_rate`, `fingerprint` (`codes_fingerprint`),
+        `quantizer` (its fingerprint), `changed` (encoded anew) and `deleted` since the previous run,
+        `seconds`. `input` = `encoded` + `unchanged` + `rejected`.
 
     Raises:
         ArtifactError: the quantizer or the previous output is not complete; the folder has codes or rejected
@@ -137,7 +138,10 @@ def report_on(started: Started, model: sid.SavedQuantizer, result: PipelineResul
         DataError: the doors do not add up to the input, or too many items were rejected.
     """
     remove_attempts(started.folder)
-    report = make_report(started.folder, started.num_shards, started.rows, model, started.begun)
+    with ThreadPoolExecutor(1, "fingerprint") as beside:
+        codes = beside.submit(codes_fingerprint, started.folder)
+        report = make_report(started.folder, started.num_shards, started.rows, model, started.begun)
+        report["fingerprint"] = codes.result()
     if result:
         report.update((name, read_counter(result, name)) for name in ("changed", "deleted"))
     check_rejected_rate(report, started.max_rejected_rate)
@@ -223,20 +227,18 @@ def publish_corpus(
     target = new_output(output, options)
     with filling(target) as folder:
         report = encode_corpus(items, quantizer, folder, options, *settings, **more)
-        return publish_output(folder, target, manifest_of(items, quantizer, folder, report))
+        return publish_output(folder, target, manifest_of(items, quantizer, report))
 
 
-def manifest_of(
-    items: str, quantizer: str | Path, folder: str | Path, report: dict[str, Any]
-) -> sid.Manifest:
-    """What `manifest.json` says of a folder of encoded items."""
+def manifest_of(items: str, quantizer: str | Path, report: dict[str, Any]) -> sid.Manifest:
+    """What `manifest.json` says of the encoded items that have this report."""
     parent = sid.open_artifact(near(str(quantizer)), "quantizer")
     matched = match_files(absolute(items))
     files = [[file.path, file.size_in_bytes, file.last_updated_in_seconds] for file in matched]
     space = {name: parent.manifest.config[name] for name in ("num_levels", "codebook_size")}
     return sid.Manifest(
         kind=KIND,
-        fingerprint=codes_fingerprint(folder),
+        fingerprint=report["fingerprint"],
         inputs=sid.fingerprint(KIND, parent.fingerprint, files),
         parents={parent.manifest.kind: parent.fingerprint},
         config={"items": items, **space},

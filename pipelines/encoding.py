@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakValueDictionary
@@ -45,8 +47,16 @@ _LOADED: WeakValueDictionary[tuple[str, str], Any] = WeakValueDictionary()
 
 
 def share_model(folder: str, fingerprint: str, model: Any) -> None:
-    """Spares workers inside of this process a load of their own."""
+    """Spares workers inside of this process a load of their own, and the slow first call."""
     _LOADED[folder, fingerprint] = model
+    threading.Thread(target=_call_once, args=(model.signatures["encode"],), name="first call").start()
+
+
+def _call_once(encode: Callable) -> None:
+    """TensorFlow settles how to run a function when it is called first; a model that fails will say so."""
+    dim = encode.structured_input_signature[1]["embedding"].shape[1]
+    with contextlib.suppress(tf.errors.OpError):
+        encode(embedding=tf.zeros((1, dim)))
 
 
 class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):

@@ -40,7 +40,7 @@ def finish_corpus(output: str, options: PipelineOptions | None = None) -> sid.Ma
         raise sid.ArtifactError(
             f"{output} lacks parts ({one_line(error)}); finish it when the job is done."
         ) from error
-    manifest = manifest_of(started.items, started.quantizer, output, report)
+    manifest = manifest_of(started.items, started.quantizer, report)
     complete_remote(output, manifest)
     return manifest
 

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import tf_keras
 
-from pipelines.encode import codes_fingerprint, encode_corpus
+from pipelines.encode import encode_corpus
 from semid_tf.artifacts import Artifact, ArtifactStore, Made, fingerprint, open_artifact
 from semid_tf.config import ResidualKMeansConfig, RunConfig
 from semid_tf.data import (
@@ -221,7 +221,7 @@ class Chain:
 
     def _fill_codes(self, folder: Path) -> Made:
         report = encode_corpus(str(self.tables.path / "items.parquet"), self.quantizer.path, folder)
-        return Made(codes_fingerprint(folder), report)
+        return Made(report["fingerprint"], report)
 
     @cached_property
     def item_table(self) -> ItemTable:

@@ -197,7 +197,7 @@ class RQVAEConfig:
         kmeans_iterations: at most so many Lloyd iterations a level and stage.
         start_beams: widths of the beams on whose paths the start may be fitted; the one that codes held-out
             items best, searched with `beam_width`, is taken. 1 = on greedy paths; none = 1 and 5, with more
-            than four levels 1 alone.
+            than four levels 2 alone.
         assignment: how levels choose: `euclidean`, `cosine`, or `hybrid`: cosine on all levels but the last
             (Lin et al. 2025).
         codebook_update: `end_to_end`: codewords learn from the codebook loss and from the reconstruction;

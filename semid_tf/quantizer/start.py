@@ -29,7 +29,7 @@ from semid_tf.quantizer.survey import Survey, some_of
 
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 1000
 _ITEMS_FOR_ERROR = 8192
-_WIDTHS, _WIDTHS_OF_MANY_LEVELS = (1, 5), (1,)
+_WIDTHS, _WIDTHS_OF_MANY_LEVELS = (1, 5), (2,)
 
 
 def start(model: RQVAE, found: Survey) -> None:

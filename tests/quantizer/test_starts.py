@@ -94,6 +94,19 @@ def test_idle_codes_get_items_of_their_own(embeddings: np.ndarray) -> None:
     assert use_idle_codes(model, WeightedRows(embeddings, np.ones(400, np.float32))) == 0
 
 
+def test_idle_codes_of_a_beam_are_those_that_the_beam_does_not_find(embeddings: np.ndarray) -> None:
+    model = start_rqvae(embeddings, None, dataclasses.replace(CONFIG, num_levels=3, beam_width=4))
+    places, far = [[0, 1], [0, 6], [2, 2]], tf.fill([3, 4], 1e4)
+    model.quantizer.codebooks.assign(tf.tensor_scatter_nd_update(model.quantizer.codebooks, places, far))
+    before = sid.normalized_mse(embeddings, model(embeddings).numpy())
+    items = WeightedRows(embeddings, np.ones(400, np.float32))
+    assert use_idle_codes(model, items) >= 3
+    codes = model.encode(embeddings).numpy()
+    assert list(sid.code_usage(codes, model.code_space)) == [1.0, 1.0, 1.0]
+    assert sid.normalized_mse(embeddings, model(embeddings).numpy()) < before
+    assert use_idle_codes(model, items) == 0
+
+
 def test_items_of_more_weight_get_the_idle_codes(embeddings: np.ndarray) -> None:
     model = start_rqvae(embeddings, None, CONFIG)
     model.quantizer.codebooks.assign(
@@ -220,7 +233,7 @@ def test_the_latent_space_holds_the_more_the_more_bits_codes_have(space: sid.Cod
     ("config", "widths"),
     [
         (sid.RQVAEConfig(num_levels=4), (1, 5)),
-        (sid.RQVAEConfig(num_levels=5), (1,)),
+        (sid.RQVAEConfig(num_levels=5), (2,)),
         (sid.RQVAEConfig(num_levels=5, start_beams=(3,)), (3,)),
         (sid.RQVAEConfig(assignment="hybrid", start_beams=(3,)), (1,)),
     ],
