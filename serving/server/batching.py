@@ -135,7 +135,7 @@ def _answers(batch: list[Work]) -> list[Any]:
 
 def _run_together(batch: list[Work]) -> list[Any]:
     names = batch[0].inputs
-    inputs = {name: _joined([work.inputs[name].tensor() for work in batch]) for name in names}
+    inputs = {name: _joined([work.inputs[name].tensor for work in batch]) for name in names}
     outputs = batch[0].signature.run(**inputs)
     if len(batch) == 1:
         return [batch[0].encode(outputs)]

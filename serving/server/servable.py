@@ -82,7 +82,7 @@ class Servable:
         signature = self.signature(request.model_spec.signature_name)
         specs = signature.inputs.items()
         inputs = {name: from_proto(name, request.inputs[name], spec, _NO_LIMIT) for name, spec in specs}
-        signature.run(**{name: given.tensor() for name, given in inputs.items()})
+        signature.run(**{name: given.tensor for name, given in inputs.items()})
 
 
 def _signature_defs(folder: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +14,10 @@ from serving.server.refusal import invalid
 
 
 class Input(NamedTuple):
-    """One input of a request: its shape, and how to make the tensor."""
+    """One input of a request."""
 
     shape: tuple[int, ...]
-    tensor: Callable[[], tf.Tensor]
+    tensor: tf.Tensor
 
 
 def from_proto(name: str, proto: tensor_pb2.TensorProto, spec: tf.TensorSpec, limit: int) -> Input:
@@ -32,7 +32,13 @@ def from_proto(name: str, proto: tensor_pb2.TensorProto, spec: tf.TensorSpec, li
         raise invalid(f"input {name} has no shape.")
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     _require_shape(name, shape, spec, limit)
-    return Input(shape, lambda: tf.io.parse_tensor(proto.SerializeToString(), spec.dtype))
+    return Input(shape, _tensor(proto, shape))
+
+
+def _tensor(proto: tensor_pb2.TensorProto, shape: tuple[int, ...]) -> tf.Tensor:
+    if proto.dtype == tf.string.as_datatype_enum and len(proto.string_val) == math.prod(shape) > 0:
+        return tf.constant(np.array(proto.string_val, object).reshape(shape))  # in half the time of parsing
+    return tf.io.parse_tensor(proto.SerializeToString(), tf.as_dtype(proto.dtype))
 
 
 def from_array(name: str, array: np.ndarray, spec: tf.TensorSpec, limit: int) -> Input:
@@ -42,7 +48,7 @@ def from_array(name: str, array: np.ndarray, spec: tf.TensorSpec, limit: int) ->
         RefusedError: INVALID_ARGUMENT for a shape that does not fit, or too many elements.
     """
     _require_shape(name, array.shape, spec, limit)
-    return Input(array.shape, lambda: tf.constant(array, spec.dtype))
+    return Input(array.shape, tf.constant(array, spec.dtype))
 
 
 def _require_shape(name: str, shape: Sequence[int], spec: tf.TensorSpec, limit: int) -> None:
@@ -58,4 +64,17 @@ def _require_shape(name: str, shape: Sequence[int], spec: tf.TensorSpec, limit: 
 def to_protos(outputs: Mapping[str, tf.Tensor], into: Mapping[str, tensor_pb2.TensorProto]) -> None:
     """Fills a proto map with tensors."""
     for name, tensor in outputs.items():
-        into[name].MergeFromString(tf.io.serialize_tensor(tensor).numpy())
+        if tensor.dtype == tf.string:
+            into[name].MergeFromString(tf.io.serialize_tensor(tensor).numpy())
+        else:
+            into[name].CopyFrom(_numbers(tensor))
+
+
+def _numbers(tensor: tf.Tensor) -> tensor_pb2.TensorProto:
+    """As `serialize_tensor` has them, without an op."""
+    proto = tensor_pb2.TensorProto(
+        dtype=tensor.dtype.as_datatype_enum, tensor_content=tensor.numpy().tobytes()
+    )
+    for size in tensor.shape:
+        proto.tensor_shape.dim.add(size=size)
+    return proto
