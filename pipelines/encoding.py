@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakValueDictionary
@@ -52,7 +52,7 @@ def share_model(folder: str, fingerprint: str, model: Any) -> None:
     threading.Thread(target=_call_once, args=(model.signatures["encode"],), name="first call").start()
 
 
-def _call_once(encode: Callable) -> None:
+def _call_once(encode: Any) -> None:
     """TensorFlow settles how to run a function when it is called first; a model that fails will say so."""
     dim = encode.structured_input_signature[1]["embedding"].shape[1]
     with contextlib.suppress(tf.errors.OpError):

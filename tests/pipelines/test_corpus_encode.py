@@ -165,6 +165,7 @@ def test_report_describes_the_codes(output: Path) -> None:
     assert report["code_usage"] == sid.code_usage(codes, sid.CodeSpace(LEVELS, CODES))
     assert report["unique_rate"] == pytest.approx(sid.unique_rate(codes))
     assert (report["levels"], report["quantizer"]) == (LEVELS, FINGERPRINT)
+    assert report["fingerprint"] == codes_fingerprint(output)
     assert report["seconds"] > 0
 
 
