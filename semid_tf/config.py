@@ -189,8 +189,8 @@ class RQVAEConfig:
         hidden_dim: width of the encoder's hidden layer; 0 = 256, or 128 into a latent space of more than 128
             axes.
         decoder_dim: width of the decoder's hidden layer.
-        commitment_weight: weight of the commitment loss (beta, .25 in the paper); up to twice that in a large
-            catalogue, less where the codewords leave much, see `commitment_for`.
+        commitment_weight: weight of the commitment loss (beta, .25 in the paper); up to three times that with
+            many items, less where the codewords leave much, see `commitment_for`.
         item_weight_power: an item seen n times in training weighs (1 + n) ** power;
             0 = all items alike, 1 = by impressions as in the paper.
         kmeans_items: k-means start sees at most so many items; at least one a code.
@@ -209,8 +209,8 @@ class RQVAEConfig:
         contrastive_weight, contrastive_temperature: of the co-occurrence loss (PLUM), where `RQVAE.fit` is
             given pairs of items; `fit_rqvae`, and so the command, gives none.
         input_noise, hidden_dropout: noise on what is encoded, in terms of the error of the start, and dropout
-            of the decoder's hidden layer, for a catalogue of 12,000 items; less with more, see
-            `Disturbance`.
+            of the decoder's hidden layer, for a small catalogue; less with more items, see `noise_for` and
+            `dropout_for`.
         revive_after_steps: a code that no item chose for so many steps moves to a random residual.
         revive_below: with `ema`, so does a code whose moving count falls below; 0 = never.
         epochs: passes over the items; 0 = 20, or of a small catalogue as many more, up to 100, as make 1,800

@@ -23,7 +23,7 @@ from semid_tf.quantizer.global_batches import GlobalBatches
 from semid_tf.quantizer.initialization import axes_for, principal_axes_of
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.loop import run_epochs
-from semid_tf.quantizer.regularization import dropout_for
+from semid_tf.quantizer.regularization import MANY_AXES, dropout_for
 from semid_tf.quantizer.rqvae import HIDDEN_DIM, RQVAE
 from semid_tf.quantizer.start import start
 from semid_tf.quantizer.survey import Survey, some_of, survey
@@ -35,7 +35,6 @@ _WARM_UP_STEPS = 50
 _GRADIENT_LENGTH = 0.1
 _EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 20, 100, 1800
 # In a latent space of more axes, half the encoder's hidden layer gives as good codes.
-_MANY_AXES = 128
 
 
 def fit_rqvae(
@@ -122,7 +121,7 @@ def _compiled(source: EmbeddingSource, found: Survey, config: RQVAEConfig) -> tu
     scale = found.num_items / found.moments.weight
     batches = GlobalBatches(source, found.num_items, scale, config.batch_size, config.seed)
     model = RQVAE(source.embedding_dim, config)
-    model.hidden_dropout = dropout_for(config, found.num_items)
+    model.hidden_dropout = dropout_for(config, found.num_items, model.latent_dim)
     rate = _schedule(batches.steps_per_epoch, config)
     model.compile(tf_keras.optimizers.Adam(rate, global_clipnorm=_GRADIENT_LENGTH))
     model.optimizer.build(model.trainable_variables)
@@ -158,7 +157,7 @@ def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
 
 
 def _hidden_dim(latent_dim: int) -> int:
-    return HIDDEN_DIM if latent_dim <= _MANY_AXES else HIDDEN_DIM // 2
+    return HIDDEN_DIM if latent_dim <= MANY_AXES else HIDDEN_DIM // 2
 
 
 def _own_callbacks(

@@ -11,6 +11,8 @@ import tensorflow as tf
 from semid_tf.config import RQVAEConfig
 from semid_tf.quantizer.replicas import as_in_whole_batch
 
+#: Dimensions of a latent space above which a fit goes about its hidden layers otherwise.
+MANY_AXES = 128
 _FEW_ITEMS = 12_000
 _LEAST_DROPOUT = 0.1
 
@@ -58,7 +60,14 @@ def noise_for(config: RQVAEConfig, num_items: int, start_error: float) -> float:
     return config.input_noise * start_error * min(1.0, _FEW_ITEMS / num_items) ** 0.5
 
 
-def dropout_for(config: RQVAEConfig, num_items: int) -> float:
-    """Rate of dropout: `hidden_dropout` up to 12,000 items, then less; none where it would be below .1."""
-    rate = config.hidden_dropout * min(1.0, _FEW_ITEMS / num_items)
+def dropout_for(config: RQVAEConfig, num_items: int, latent_dim: int) -> float:
+    """Rate of dropout: `hidden_dropout`, less with many items; none where it would be below .1.
+
+    It falls as 1 / items from 12,000 items on. In a latent space of at most 128 dimensions it falls evenly,
+    from 6,000 items to none at 18,000: there it costs more codes of their own than it spares error.
+    """
+    left = min(1.0, _FEW_ITEMS / num_items)
+    if latent_dim <= MANY_AXES:
+        left = min(1.0, max(0.0, 1.5 - num_items / _FEW_ITEMS))
+    rate = config.hidden_dropout * left
     return rate if rate >= _LEAST_DROPOUT else 0.0

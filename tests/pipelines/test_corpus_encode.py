@@ -17,7 +17,7 @@ import tensorflow as tf
 from small_quantizer import CODES, FINGERPRINT, LEVELS, embeddings, numpy_codes
 
 import semid_tf as sid
-from pipelines.encode import encode_corpus, main
+from pipelines.encode import codes_fingerprint, encode_corpus, main
 from pipelines.sources import read_row_group, row_groups
 
 Row = tuple[str | None, list[float] | None]

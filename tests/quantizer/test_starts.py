@@ -124,21 +124,23 @@ def test_noise_and_dropout_fall_with_the_number_of_items() -> None:
     config = sid.RQVAEConfig(input_noise=2.0, hidden_dropout=0.5)
     assert noise_for(config, 1_000, 0.5) == noise_for(config, 12_000, 0.5) == 1.0
     assert noise_for(config, 48_000, 0.5) == pytest.approx(0.5)
-    assert dropout_for(config, 5_000) == 0.5
-    assert dropout_for(config, 24_000) == 0.25
-    assert dropout_for(config, 100_000) == 0.0
+    assert dropout_for(config, 5_000, 200) == dropout_for(config, 6_000, 48) == 0.5
+    assert dropout_for(config, 24_000, 200) == dropout_for(config, 12_000, 48) == 0.25
+    assert dropout_for(config, 100_000, 200) == dropout_for(config, 18_000, 48) == 0.0
 
 
 def test_the_commitment_is_less_where_the_start_leaves_much() -> None:
     config = sid.RQVAEConfig(commitment_weight=0.4)
-    assert commitment_for(config, 45_000, 0.1) == commitment_for(config, 300, 0.25**0.5) == 0.4
-    assert commitment_for(config, 300, 0.5**0.5) == pytest.approx(0.1)
+    assert commitment_for(config, 6_000, 0.1) == commitment_for(config, 300, 0.25**0.5) == 0.4
+    assert commitment_for(config, 300, 0.5**0.5) == pytest.approx(0.05)
 
 
-def test_the_commitment_is_twice_as_much_in_a_large_catalogue() -> None:
+def test_the_commitment_rises_and_falls_with_the_number_of_items() -> None:
     config = sid.RQVAEConfig(commitment_weight=0.2)
-    assert commitment_for(config, 67_500, 0.1) == pytest.approx(0.3)
-    assert commitment_for(config, 90_000, 0.1) == commitment_for(config, 10**7, 0.1) == 0.4
+    assert commitment_for(config, 9_000, 0.1) == pytest.approx(0.3)
+    assert commitment_for(config, 18_000, 0.1) == commitment_for(config, 40_000, 0.1) == pytest.approx(0.6)
+    assert commitment_for(config, 64_000, 0.1) == pytest.approx(0.5)
+    assert commitment_for(config, 100_000, 0.1) == commitment_for(config, 10**7, 0.1) == pytest.approx(0.4)
 
 
 def test_the_commitment_of_other_codebooks_is_as_given() -> None:
