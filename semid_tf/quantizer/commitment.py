@@ -14,7 +14,7 @@ def commitment_for(config: RQVAEConfig, num_items: int, start_error: float) -> f
     their own, and new ones are restored as well. From 45,000 items on it falls with the root of their number,
     to twice at 100,000. But every level draws the encoder to its own codeword, the coarse ones away from what
     the sum of all restores: where the start leaves more than .25 of the variance, the weight falls with the
-    cube of that.
+    fourth power of that.
 
     Args:
         config: settings.
@@ -25,4 +25,4 @@ def commitment_for(config: RQVAEConfig, num_items: int, start_error: float) -> f
         return config.commitment_weight
     many = min(max(1.0, num_items / _FEW_ITEMS), max(2.0, (_MANY_ITEMS / num_items) ** 0.5), _MOST)
     left = max(start_error**2, _LITTLE_LEFT)
-    return config.commitment_weight * many * (_LITTLE_LEFT / left) ** 3
+    return config.commitment_weight * many * (_LITTLE_LEFT / left) ** 4
