@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from semid_tf.quantizer.distances import append_one, highest, highest_of_groups
+from semid_tf.quantizer.distances import append_one, highest, highest_of_groups, quotient_and_rest
 from semid_tf.quantizer.search import SearchLevel, greedy_codes, last_scores
 
 _MOST_GREEDY_LEVELS, _WIDTH = 4, 8
@@ -54,15 +55,31 @@ def squared_error(latent: tf.Tensor, levels: Sequence[SearchLevel], codes: tf.Te
 def _best_of_beam(latent: tf.Tensor, levels: Sequence[SearchLevel], beam_width: int) -> tf.Tensor:
     count, width = tf.shape(latent)[0], 1
     left, total = append_one(latent), tf.zeros((count, 1))
-    codes = tf.zeros((count, 1, 0), tf.int32)
+    steps = []
     for level in levels:
         # Of -||r - e||^2 / 2 only r . e - ||e||^2 / 2 depends on the choice; its sum over levels ranks paths.
         size = level.folded.shape[1]
         kept = 1 if level is levels[-1] else min(beam_width, width * size)
         total, place = highest_of_groups(tf.matmul(left, level.folded), total, kept)
-        parent, code = place // size, place % size
+        parent, code = quotient_and_rest(place, size)
         row = tf.reshape(parent + width * tf.range(count)[:, None], [-1])
-        left = level.left(tf.gather(left, row), tf.reshape(code, [-1]))
-        codes = tf.concat([tf.gather(codes, parent, batch_dims=1), code[:, :, None]], axis=2)
+        steps.append(_Step(row, tf.reshape(code, [-1])))
+        left = level.left(tf.gather(left, row), steps[-1].code)
         width = kept
-    return codes[:, 0]
+    return _codes_of_path(steps, tf.range(count))
+
+
+class _Step(NamedTuple):
+    """One level of all paths, int32 [n * kept] each: the row of the path that each goes on from, its code."""
+
+    row: tf.Tensor
+    code: tf.Tensor
+
+
+def _codes_of_path(steps: Sequence[_Step], row: tf.Tensor) -> tf.Tensor:
+    """The codes of the paths that end in these rows, int32 [n] -> [n, num_levels]."""
+    codes = []
+    for step in reversed(steps):
+        codes.append(tf.gather(step.code, row))
+        row = tf.gather(step.row, row)
+    return tf.stack(codes[::-1], axis=1)
