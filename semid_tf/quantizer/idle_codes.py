@@ -43,9 +43,7 @@ def _by_beam(model: Quantizer, items: WeightedRows) -> int:
         if not len(idle):
             break
         left = latent - in_chunks(model.quantizer.decode, codes)
-        badness = items.weights * np.square(left).sum(axis=1)
-        worst = np.argsort(-badness, kind="stable")[: len(idle)]
-        worst = worst[badness[worst] > _least(latent)]
+        worst = _worst(items.weights * np.square(left).sum(axis=1), len(idle), _least(latent))
         places = idle[: len(worst)]
         words = model.quantizer.codebooks.numpy()[places[:, 0], codes[worst, places[:, 0]]]
         _move(model, places, left[worst] + words)
@@ -57,6 +55,12 @@ def _idle(codes: np.ndarray, space: CodeSpace) -> np.ndarray:
     """Level and code of all codes that no row has, int64 [idle, 2]."""
     counts, sizes = code_counts(codes, space), np.array(space.codebook_sizes)
     return np.argwhere((counts == 0) & (np.arange(space.largest) < sizes[:, None]))
+
+
+def _worst(badness: np.ndarray, most: int, least: float) -> np.ndarray:
+    """The items of the greatest badness above `least`, at most so many, the worst first."""
+    worst = np.argsort(-badness, kind="stable")[:most]
+    return worst[badness[worst] > least]
 
 
 def _least(latent: np.ndarray) -> float:
@@ -89,9 +93,8 @@ def _use_level(
     model: Quantizer, level: int, inputs: np.ndarray, codes: np.ndarray, weights: np.ndarray, least: float
 ) -> int:
     idle = np.flatnonzero(np.bincount(codes, minlength=model.code_space.codebook_sizes[level]) == 0)
-    badness = weights * squared_gaps(inputs, model.quantizer.codebook(level).numpy(), codes)
-    worst = np.argsort(-badness, kind="stable")[: len(idle)]
-    worst = worst[badness[worst] > least]
+    gaps = squared_gaps(inputs, model.quantizer.codebook(level).numpy(), codes)
+    worst = _worst(weights * gaps, len(idle), least)
     places = np.stack([np.full(len(worst), level), idle[: len(worst)]], axis=1)
     _move(model, places, inputs[worst])
     return len(worst)
