@@ -47,13 +47,13 @@ _LOADED: WeakValueDictionary[tuple[str, str], Any] = WeakValueDictionary()
 
 
 def share_model(folder: str, fingerprint: str, model: Any) -> None:
-    """Spares workers inside of this process a load of their own, and the slow first call."""
+    """Spares workers inside of this process a load of their own."""
     _LOADED[folder, fingerprint] = model
-    threading.Thread(target=_call_once, args=(model.signatures["encode"],), name="first call").start()
 
 
 def _call_once(encode: Any) -> None:
-    """TensorFlow settles how to run a function when it is called first; a model that fails will say so."""
+    """The slow first call, at which TensorFlow settles how to run a function; of a model that fails the next
+    one will say so."""
     dim = encode.structured_input_signature[1]["embedding"].shape[1]
     with contextlib.suppress(tf.errors.OpError):
         encode(embedding=tf.zeros((1, dim)))
@@ -99,13 +99,14 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
         return encoded_schema(self._space.num_levels, self._space.largest)
 
     def load_model(self) -> LoadedQuantizer:
-        """The quantizer.
+        """The quantizer; its first call is under way in a thread, while items are read.
 
         Raises:
             ProvenanceError: it takes embeddings of another length than `for_embeddings` says.
         """
         module = _LOADED.get((self._folder, self._fingerprint)) or tf.saved_model.load(near(self._folder))
         self._require_embedding_dim(module)
+        threading.Thread(target=_call_once, args=(module.signatures["encode"],), name="first call").start()
         return LoadedQuantizer(module, self._fingerprint)
 
     def _require_embedding_dim(self, module: Any) -> None:

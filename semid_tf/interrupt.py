@@ -17,8 +17,9 @@ def kept_interrupt() -> Iterator[None]:
     """After Ctrl-C the block ends with a `KeyboardInterrupt`, whatever becomes of the first one.
 
     It is raised again each second until the block ends, and any error that the block then ends with counts as
-    one. Where Python must drop one, as in a destructor, or C++ prints one, no traceback shows. Where Ctrl-C
-    is ignored or somebody else's, and in other threads than the main one, nothing changes.
+    one. Where Python must drop one, as in a destructor, or C++ prints one, no traceback shows, nor of what
+    comes of it. Where Ctrl-C is ignored or somebody else's, and in other threads than the main one, nothing
+    changes.
     """
     ours = threading.current_thread() is threading.main_thread()
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -33,15 +34,15 @@ def kept_interrupt() -> Iterator[None]:
         raise KeyboardInterrupt
 
     def drop(dropped: sys.UnraisableHookArgs) -> None:
-        if dropped.exc_type is not KeyboardInterrupt:
+        if not (asked or dropped.exc_type is KeyboardInterrupt):
             hook(dropped)
 
-    def print_others(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if kind is not KeyboardInterrupt:
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not (asked or kind is KeyboardInterrupt):
             printed(kind, error, trace)
 
     hook, sys.unraisablehook = sys.unraisablehook, drop
-    printed, sys.excepthook = sys.excepthook, print_others
+    printed, sys.excepthook = sys.excepthook, show
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.signal(signal.SIGINT, interrupt)
     try:

@@ -78,6 +78,15 @@ def test_one_that_c_prints_says_nothing(capsys: pytest.CaptureFixture[str]) -> N
     assert "KeyboardInterrupt" not in printed
 
 
+def test_what_comes_of_one_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """TensorFlow's C++ may also make another error of one, and print that."""
+    with pytest.raises(KeyboardInterrupt), kept_interrupt():
+        lose_an_interrupt()
+        sys.excepthook(SystemError, SystemError("returned a result with an exception set"), None)
+        time.sleep(20)
+    assert not capsys.readouterr().err
+
+
 def test_where_it_is_ignored_it_stays_so() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
