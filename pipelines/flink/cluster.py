@@ -24,8 +24,8 @@ _START_S, _STOP_S, _POLL_S = 180, 10, 0.2
 #: Workers outlive pauses of a job, since a new one loads TensorFlow and the model again.
 _KEEP_WORKERS_S = 600
 _JOB_MANAGER_MB, _TASK_MANAGER_MB = 512, 768
-#: Each task manager has slots for a lost neighbour's work; a lost one is noticed within ten seconds, and what
-#: it did is done again. Beam keeps idle workers only if Flink itself loads its classes.
+#: Each task manager has slots for a lost neighbour's work; a lost one is noticed within ten seconds, less than
+#: all attempts take together, and what it did is done again. Beam keeps idle workers only if Flink itself loads its classes.
 _SETTINGS = """\
 jobmanager.rpc.address: localhost
 jobmanager.rpc.port: {rpc}
@@ -43,7 +43,7 @@ taskmanager.numberOfTaskSlots: {parallelism}
 taskmanager.load-balance.mode: SLOTS
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 3
-restart-strategy.fixed-delay.delay: 1 s
+restart-strategy.fixed-delay.delay: 4 s
 heartbeat.interval: 2000
 heartbeat.timeout: 10000
 classloader.resolve-order: parent-first
