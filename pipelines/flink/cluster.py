@@ -25,8 +25,8 @@ _START_S, _STOP_S, _POLL_S = 180, 10, 0.2
 _KEEP_WORKERS_S = 600
 _JOB_MANAGER_MB, _TASK_MANAGER_MB = 512, 768
 #: Each task manager has slots for a lost neighbour's work; a lost one is noticed within ten seconds, less
-#: than all attempts take together, and what it did is done again. Beam keeps idle workers only if Flink itself
-#: loads its classes.
+#: than all attempts take together, and what it did is done again. Beam keeps idle workers only if Flink
+#: itself loads its classes.
 _SETTINGS = """\
 jobmanager.rpc.address: localhost
 jobmanager.rpc.port: {rpc}
