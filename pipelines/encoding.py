@@ -54,9 +54,13 @@ def share_model(folder: str, fingerprint: str, model: Any) -> None:
 def _call_once(encode: Any) -> None:
     """The slow first call, at which TensorFlow settles how to run a function; of a model that fails the next
     one will say so."""
-    dim = encode.structured_input_signature[1]["embedding"].shape[1]
     with contextlib.suppress(tf.errors.OpError):
-        encode(embedding=tf.zeros((1, dim)))
+        encode(embedding=tf.zeros((1, _embedding_dim(encode))))
+
+
+def _embedding_dim(encode: Any) -> int:
+    _, inputs = encode.structured_input_signature
+    return inputs["embedding"].shape[1]
 
 
 class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
@@ -110,8 +114,7 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
         return LoadedQuantizer(module, self._fingerprint)
 
     def _require_embedding_dim(self, module: Any) -> None:
-        _, inputs = module.signatures["encode"].structured_input_signature
-        found = inputs["embedding"].shape[1]
+        found = _embedding_dim(module.signatures["encode"])
         if self._embedding_dim not in (None, found):
             raise sid.ProvenanceError(
                 f"{self._folder} takes embeddings of {found} values, but this job has {self._embedding_dim}; "

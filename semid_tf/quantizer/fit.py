@@ -34,7 +34,6 @@ _WARM_UP_STEPS = 50
 # lets steps grow with a gradient that grows: errors doubled from step to step on some catalogues.
 _GRADIENT_LENGTH = 0.1
 _EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 20, 100, 1800
-# In a latent space of more axes, half the encoder's hidden layer gives as good codes.
 
 
 def fit_rqvae(
@@ -157,6 +156,7 @@ def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
 
 
 def _hidden_dim(latent_dim: int) -> int:
+    """In a latent space of many axes, half the encoder's hidden layer gives as good codes."""
     return HIDDEN_DIM if latent_dim <= MANY_AXES else HIDDEN_DIM // 2
 
 
