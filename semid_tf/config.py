@@ -213,7 +213,7 @@ class RQVAEConfig:
             `dropout_for`.
         revive_after_steps: a code that no item chose for so many steps moves to a random residual.
         revive_below: with `ema`, so does a code whose moving count falls below; 0 = never.
-        epochs: passes over the items; 0 = 20, or of a small catalogue as many more, up to 100, as make 1,800
+        epochs: passes over the items; 0 = 20, or of a small catalogue as many more, up to 200, as make 1,800
             steps.
         batch_size, learning_rate: of Adam. The rate rises over the first 50 steps
             and decays to 0 along a cosine.
@@ -241,7 +241,7 @@ class RQVAEConfig:
     contrastive_weight: float = 0.1
     contrastive_temperature: float = 0.1
     input_noise: float = 1.4
-    hidden_dropout: float = 0.5
+    hidden_dropout: float = 0.35
     revive_after_steps: int = 100
     revive_below: float = 0.0
     epochs: int = 0

@@ -33,7 +33,7 @@ _WARM_UP_STEPS = 50
 # Gradients are longer (3 to 70 for 64 to 768 dimensions), so that only their direction counts. Adam alone
 # lets steps grow with a gradient that grows: errors doubled from step to step on some catalogues.
 _GRADIENT_LENGTH = 0.1
-_EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 20, 100, 1800
+_EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 20, 200, 1800
 
 
 def fit_rqvae(
@@ -51,7 +51,8 @@ def fit_rqvae(
     Starts from weighted PCA over all items and residual k-means on a sample, trains by Adam, and keeps the
     weights of the epoch (the start included) that reconstruct best, so that the result is never worse than
     that start. Gradients are brought to one length, so that a steep place does not throw the weights far
-    off. It stops where after half of the epochs none was better than the start.
+    off. It stops where after half of the epochs none was better than the start, or after a quarter if the
+    error is then more than twice that of the start.
 
     Under the scope of a `tf.distribute` strategy (mirrored, multi-worker) the replicas share each batch and
     stay equal; the result is that of one replica up to the order of sums. Every worker reads all embeddings.

@@ -16,7 +16,7 @@ from semid_tf.quantizer.chunks import in_chunks
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.metrics import code_counts, normalized_mse
 
-_PATIENCE = 5
+_PATIENCE, _FAR = 5, 2
 # By so many times, and so much of the variance: an error near zero may well be a multiple of another.
 _TIMES, _MORE = 1.5, 0.1
 _CALLER_OF_FIT = 3
@@ -31,7 +31,7 @@ class KeepBest(tf_keras.callbacks.Callback):
     """Keeps the weights of the epoch, the start included, with the least weighted reconstruction error.
 
     The error is that of greedy codes, by which the fit learns. Stops a fit that does not better its start:
-    after five epochs and half of all.
+    after five epochs and half of all, or a quarter where the error is then more than twice that of the start.
 
     Args:
         judged: the items by which it judges.
@@ -61,7 +61,9 @@ class KeepBest(tf_keras.callbacks.Callback):
         return int(self.model.optimizer.iterations.numpy()) // self.params["steps"]
 
     def _gives_up(self, epochs_done: int) -> bool:
-        return self.best_epoch == 0 and epochs_done >= max(_PATIENCE, self.params["epochs"] // 2)
+        far = self.last_error > _FAR * self.best_error
+        enough = self.params["epochs"] // (4 if far else 2)
+        return self.best_epoch == 0 and epochs_done >= max(_PATIENCE, enough)
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.model.set_weights(self.best_weights)

@@ -6,14 +6,15 @@ import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
-from semid_tf.quantizer.search import greedy_codes, search_level
+from semid_tf.quantizer.beam import beam_codes
+from semid_tf.quantizer.search import search_level
 
 _CHUNK = 8192
 _OVERSTEP = 1.6
 
 
 def refine(
-    points: np.ndarray, weights: np.ndarray, codebooks: list[np.ndarray], rounds: int
+    points: np.ndarray, weights: np.ndarray, codebooks: list[np.ndarray], rounds: int, beam_width: int = 1
 ) -> list[np.ndarray]:
     """Lloyd's algorithm on all levels at once.
 
@@ -27,6 +28,7 @@ def refine(
         weights: float32 [n], positive.
         codebooks: float32 [size, dim], one a level.
         rounds: how many.
+        beam_width: of the search for codes, see `beam_codes`.
 
     Returns:
         The codebooks of the round, the start included, with the least squared error.
@@ -34,7 +36,7 @@ def refine(
     chunks = [tf.constant(points[start : start + _CHUNK]) for start in range(0, len(points), _CHUNK)]
     best, least = codebooks, np.inf
     for turn in range(rounds + 1):
-        codes, left = _coded(chunks, codebooks)
+        codes, left = _coded(chunks, codebooks, beam_width)
         error = float(np.average(np.einsum("nd,nd->n", left, left), weights=weights))
         if error < least:
             best, least = codebooks, error
@@ -43,18 +45,20 @@ def refine(
     return best
 
 
-def _coded(chunks: list[tf.Tensor], codebooks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _coded(
+    chunks: list[tf.Tensor], codebooks: list[np.ndarray], beam_width: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Codes of all points, and what the levels leave of them."""
     books = [tf.constant(book) for book in codebooks]
-    parts = [_coded_chunk(chunk, books) for chunk in chunks]
+    parts = [_coded_chunk(chunk, books, beam_width) for chunk in chunks]
     return np.concatenate([codes.numpy() for codes, _ in parts]), np.concatenate(
         [p[1].numpy() for p in parts]
     )
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def _coded_chunk(points: tf.Tensor, books: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-    codes = greedy_codes(points, [search_level(book) for book in books])
+def _coded_chunk(points: tf.Tensor, books: list[tf.Tensor], beam_width: int) -> tuple[tf.Tensor, tf.Tensor]:
+    codes = beam_codes(points, [search_level(book) for book in books], beam_width)
     words = [tf.gather(book, codes[:, level]) for level, book in enumerate(books)]
     return codes, points - tf.add_n(words)
 

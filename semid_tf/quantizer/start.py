@@ -21,6 +21,7 @@ from semid_tf.quantizer.initialization import (
 )
 from semid_tf.quantizer.metrics import normalized_mse
 from semid_tf.quantizer.paths import fit_on_paths
+from semid_tf.quantizer.refinement import refine
 from semid_tf.quantizer.regularization import noise_for
 from semid_tf.quantizer.replicas import copy_from_first_replica
 from semid_tf.quantizer.rqvae import RQVAE
@@ -30,6 +31,7 @@ from semid_tf.quantizer.survey import Survey, some_of
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 1000
 _ITEMS_FOR_ERROR = 8192
 _WIDTHS, _WIDTHS_OF_MANY_LEVELS = (1, 5), (2,)
+_REFINEMENTS, _REFINEMENT_WIDTH = 2, 2
 
 
 def start(model: RQVAE, found: Survey) -> None:
@@ -39,7 +41,11 @@ def start(model: RQVAE, found: Survey) -> None:
     axes = principal_axes_of(found.moments).first(model.latent_dim)
     latent = (embeddings - standardization.mean) / standardization.scale @ axes
     weights = weights * np.float32(found.num_items / found.moments.weight)
-    model.start(standardization, axes, _codebooks(WeightedRows(latent, weights), config, model.beam_width))
+    rows = WeightedRows(latent, weights)
+    codebooks = _codebooks(rows, config, model.beam_width)
+    if model.beam_width > 1 and config.assignment == EUCLIDEAN:
+        codebooks = _refined(rows, codebooks, config)
+    model.start(standardization, axes, codebooks)
     use_idle_codes(model, found.sample)
     model.restart_averages()
     error = _error(model, found.sample)
@@ -63,6 +69,15 @@ def _codebooks(rows: WeightedRows, config: RQVAEConfig, beam_width: int) -> np.n
         return _fit(rows, widths[0], config)
     fits = [_fit(fitted, width, config) for width in widths]
     return min(fits, key=lambda codebooks: _left(held_out, codebooks, config, beam_width))
+
+
+def _refined(rows: WeightedRows, codebooks: np.ndarray, config: RQVAEConfig) -> np.ndarray:
+    """Codewords moved to what all other levels leave of the items that a beam gives them."""
+    sizes, result = config.code_space.codebook_sizes, codebooks.copy()
+    books = [book[:size] for book, size in zip(codebooks, sizes, strict=True)]
+    for level, book in enumerate(refine(*rows, books, _REFINEMENTS, _REFINEMENT_WIDTH)):
+        result[level, : len(book)] = book
+    return result
 
 
 def _widths(config: RQVAEConfig) -> tuple[int, ...]:

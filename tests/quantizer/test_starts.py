@@ -18,8 +18,9 @@ from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.initialization import axes_for
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.paths import _best_paths, fit_on_paths
+from semid_tf.quantizer.refinement import refine
 from semid_tf.quantizer.regularization import Disturbance, dropout_for, noise_for
-from semid_tf.quantizer.start import _codebooks, _error, _fit, _left, _split, _widths
+from semid_tf.quantizer.start import _codebooks, _error, _fit, _left, _refined, _split, _widths
 
 CONFIG = sid.RQVAEConfig(num_levels=2, codebook_size=8, latent_dim=4, hidden_dim=8, start_beams=(1,))
 
@@ -77,6 +78,26 @@ def test_starts_are_judged_as_the_model_searches(embeddings: np.ndarray, beam_wi
     left = [_left(held_out, codebooks, config, beam_width) for codebooks in fits]
     assert left != [_left(held_out, codebooks, config, 9 - beam_width) for codebooks in fits]
     np.testing.assert_array_equal(_codebooks(rows, config, beam_width), fits[int(np.argmin(left))])
+
+
+def test_a_beam_refines_its_start(embeddings: np.ndarray) -> None:
+    config = dataclasses.replace(CONFIG, num_levels=3, beam_width=4)
+    rows = WeightedRows(embeddings, np.ones(len(embeddings), np.float32))
+    codebooks = _fit(rows, 2, config)
+    refined = _refined(rows, codebooks, config)
+    assert _left(rows, refined, config, 4) < 0.99 * _left(rows, codebooks, config, 4)
+
+
+def test_refined_by_a_beam_no_round_is_worse_by_that_beam(embeddings: np.ndarray) -> None:
+    weights = np.ones(len(embeddings), np.float32)
+    books = list(fit_on_paths(embeddings, weights, sid.CodeSpace(3, 8), 1, 10, seed=0))
+    rows, config = WeightedRows(embeddings, weights), dataclasses.replace(CONFIG, num_levels=3)
+    left = [
+        _left(rows, np.stack(refine(embeddings, weights, books, turns, beam_width=3)), config, 3)
+        for turns in range(5)
+    ]
+    assert left == sorted(left, reverse=True)
+    assert left[-1] < left[0]
 
 
 def test_idle_codes_get_items_of_their_own(embeddings: np.ndarray) -> None:
@@ -191,6 +212,26 @@ def test_where_the_judged_items_are_all_equal_the_start_is_kept(embeddings: np.n
     assert model.fingerprint == before
 
 
+@pytest.mark.parametrize(("spoiled", "epochs"), [(1.2, 20), (3.0, 10)])
+def test_a_fit_that_does_not_better_its_start_ends(
+    embeddings: np.ndarray, spoiled: float, epochs: int
+) -> None:
+    """After half of 40 epochs; after a quarter where it is far worse."""
+    model = start_rqvae(embeddings, None, CONFIG)
+    model.compile(tf_keras.optimizers.Adam())
+    model.optimizer.build(model.trainable_variables)
+    best = KeepBest(WeightedRows(embeddings, np.ones(len(embeddings), np.float32)))
+    calls = tf_keras.callbacks.CallbackList([best], model=model, epochs=40, steps=1)
+    calls.on_train_begin()
+    bias = ((spoiled - 1) * best.best_error) ** 0.5  # adds its square to the normalized MSE
+    model.decoder.linear.bias.assign(tf.fill([8], bias))
+    done = 0
+    while not model.stop_training and done < 40:
+        calls.on_epoch_end(done)
+        done += 1
+    assert done == epochs
+
+
 def test_a_disturbance_is_fixed_by_its_seeds() -> None:
     ones = tf.ones((400, 50))
 
@@ -213,7 +254,7 @@ def test_what_is_left_to_the_data_is_settled(embeddings: np.ndarray) -> None:
     """One step an epoch: as many epochs as the limit allows; each axis that holds a thousandth is kept."""
     config = dataclasses.replace(CONFIG, latent_dim=0, hidden_dim=0, batch_size=400, learning_rate=0.0)
     model = sid.fit_rqvae(embeddings, config=config)
-    assert model.config.epochs == 100
+    assert model.config.epochs == 200
     assert model.encoder.hidden_dim == model.config.hidden_dim == 256
     variances = np.linalg.svd(embeddings - embeddings.mean(axis=0), compute_uv=False) ** 2
     assert model.latent_dim == np.sum(variances >= 0.001 * variances.sum())
