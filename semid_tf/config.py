@@ -188,7 +188,8 @@ class RQVAEConfig:
             each 16), and all that hold a thousandth.
         hidden_dim: width of the encoder's hidden layer; 0 = 256, or 128 into a latent space of more than 128
             axes.
-        decoder_dim: width of the decoder's hidden layer.
+        decoder_dim: width of the decoder's hidden layer; 0 = 1,024, or 2,048 from a latent space of more than
+            128 axes.
         commitment_weight: weight of the commitment loss (beta, .25 in the paper); up to three times that with
             many items, less where the codewords leave much, see `commitment_for`.
         item_weight_power: an item seen n times in training weighs (1 + n) ** power;
@@ -226,7 +227,7 @@ class RQVAEConfig:
     codebook_size: int | tuple[int, ...] = 256
     latent_dim: int = 0
     hidden_dim: int = 0
-    decoder_dim: int = 1024
+    decoder_dim: int = 0
     commitment_weight: float = 0.25
     item_weight_power: float = 0.5
     kmeans_items: int = 100_000
@@ -251,8 +252,9 @@ class RQVAEConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "decoder_dim", "kmeans_iterations")
-        _at_least(self, 0, "latent_dim", "hidden_dim", "input_noise", "hidden_dropout", "beam_width")
+        _at_least(self, 1, "kmeans_iterations")
+        _at_least(self, 0, "latent_dim", "hidden_dim", "decoder_dim", "beam_width")
+        _at_least(self, 0, "input_noise", "hidden_dropout")
         _below_one(self, "hidden_dropout")
         object.__setattr__(self, "start_beams", tuple(self.start_beams))
         if min(self.start_beams, default=1) < 1:

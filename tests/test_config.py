@@ -23,7 +23,6 @@ COUNTS_AT_LEAST_ONE = {
     sid.RQVAEConfig: [
         "num_levels",
         "codebook_size",
-        "decoder_dim",
         "kmeans_iterations",
         "revive_after_steps",
         "batch_size",
@@ -37,6 +36,7 @@ AT_LEAST_ZERO = {
     sid.RQVAEConfig: [
         "latent_dim",
         "hidden_dim",
+        "decoder_dim",
         "input_noise",
         "hidden_dropout",
         "epochs",

@@ -24,7 +24,7 @@ from semid_tf.quantizer.initialization import axes_for, principal_axes_of
 from semid_tf.quantizer.keep_best import KeepBest
 from semid_tf.quantizer.loop import run_epochs
 from semid_tf.quantizer.regularization import MANY_AXES, dropout_for
-from semid_tf.quantizer.rqvae import HIDDEN_DIM, RQVAE
+from semid_tf.quantizer.rqvae import DECODER_DIM, HIDDEN_DIM, RQVAE
 from semid_tf.quantizer.start import start
 from semid_tf.quantizer.survey import Survey, some_of, survey
 
@@ -152,13 +152,24 @@ def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
     dim = config.latent_dim or axes_for(principal_axes_of(found.moments).variances, config.code_space)
     steps = -(-found.num_items // config.batch_size)
     epochs = config.epochs or min(_MOST_EPOCHS, max(_EPOCHS, -(-_LEAST_STEPS // steps)))
-    hidden = config.hidden_dim or _hidden_dim(dim)
-    return dataclasses.replace(config, latent_dim=dim, hidden_dim=hidden, epochs=epochs)
+    hidden, of_decoder = _widths_for(dim)
+    return dataclasses.replace(
+        config,
+        latent_dim=dim,
+        hidden_dim=config.hidden_dim or hidden,
+        decoder_dim=config.decoder_dim or of_decoder,
+        epochs=epochs,
+    )
 
 
-def _hidden_dim(latent_dim: int) -> int:
-    """In a latent space of many axes, half the encoder's hidden layer gives as good codes."""
-    return HIDDEN_DIM if latent_dim <= MANY_AXES else HIDDEN_DIM // 2
+def _widths_for(latent_dim: int) -> tuple[int, int]:
+    """Of the hidden layers of encoder and decoder.
+
+    With a latent space of many axes half the encoder's gives as good codes, twice the decoder's better ones.
+    """
+    if latent_dim <= MANY_AXES:
+        return HIDDEN_DIM, DECODER_DIM
+    return HIDDEN_DIM // 2, 2 * DECODER_DIM
 
 
 def _own_callbacks(

@@ -25,8 +25,8 @@ from semid_tf.quantizer.revival import revive
 from semid_tf.quantizer.shortcut import LinearPlusMLP
 from semid_tf.quantizer.usage import batch_counts, batch_use, existing_codes
 
-#: Width of the encoder's hidden layer, where nothing says another.
-HIDDEN_DIM = 256
+#: Widths of the hidden layers of encoder and decoder, where nothing says others.
+HIDDEN_DIM, DECODER_DIM = 256, 1024
 _FIRST = tf.VariableAggregation.ONLY_FIRST_REPLICA
 
 
@@ -98,7 +98,7 @@ class RQVAE(Quantizer):
             name="quantizer",
         )
         self.decoder = LinearPlusMLP(
-            embedding_dim, self.config.decoder_dim, self.config.seed + 1, name="decoder"
+            embedding_dim, self.config.decoder_dim or DECODER_DIM, self.config.seed + 1, name="decoder"
         )
         self.mean = self.add_weight(name="mean", shape=(embedding_dim,), initializer="zeros", trainable=False)
         self.scale = self.add_weight(name="scale", shape=(), initializer="ones", trainable=False)

@@ -163,7 +163,7 @@ def test_fewer_different_items_than_codes_is_said(embeddings: np.ndarray) -> Non
 
 @pytest.mark.filterwarnings("ignore::semid_tf.DivergenceWarning")
 def test_a_collapse_in_training_is_said_though_the_start_is_kept(embeddings: np.ndarray) -> None:
-    config = dataclasses.replace(CONFIG, codebook_size=32, learning_rate=100.0, epochs=6)
+    config = dataclasses.replace(CONFIG, codebook_size=32, learning_rate=30.0, epochs=6)
     with pytest.warns(sid.CodebookCollapseWarning) as caught:
         model = sid.fit_rqvae(embeddings, config=config)
     assert model.fingerprint == start_rqvae(embeddings, None, config).fingerprint

@@ -13,7 +13,7 @@ import tf_keras
 import semid_tf as sid
 from semid_tf.data.embedding_source import WeightedRows
 from semid_tf.quantizer.commitment import commitment_for
-from semid_tf.quantizer.fit import _hidden_dim, start_rqvae
+from semid_tf.quantizer.fit import _widths_for, start_rqvae
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.initialization import axes_for
 from semid_tf.quantizer.keep_best import KeepBest
@@ -260,8 +260,9 @@ def test_what_is_left_to_the_data_is_settled(embeddings: np.ndarray) -> None:
     assert model.latent_dim == np.sum(variances >= 0.001 * variances.sum())
 
 
-def test_encoders_into_many_axes_are_narrower() -> None:
-    assert [_hidden_dim(axes) for axes in (1, 128, 129, 4096)] == [256, 256, 128, 128]
+def test_with_many_axes_encoders_are_narrower_and_decoders_wider() -> None:
+    assert _widths_for(1) == _widths_for(128) == (256, 1024)
+    assert _widths_for(129) == _widths_for(4096) == (128, 2048)
     assert sid.RQVAE(8, dataclasses.replace(CONFIG, hidden_dim=0)).encoder.hidden_dim == 256
 
 
