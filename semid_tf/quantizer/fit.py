@@ -52,7 +52,7 @@ def fit_rqvae(
     weights of the epoch (the start included) that reconstruct best, so that the result is never worse than
     that start. Gradients are brought to one length, so that a steep place does not throw the weights far
     off. It stops where after half of the epochs none was better than the start, or after a quarter if the
-    error is then more than twice that of the start.
+    error is then more than 1.5 times that of the start.
 
     Under the scope of a `tf.distribute` strategy (mirrored, multi-worker) the replicas share each batch and
     stay equal; the result is that of one replica up to the order of sums. Every worker reads all embeddings.

@@ -16,7 +16,7 @@ from semid_tf.quantizer.chunks import in_chunks
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.metrics import code_counts, normalized_mse
 
-_PATIENCE, _FAR = 5, 2
+_PATIENCE, _FAR = 5, 1.5
 # By so many times, and so much of the variance: an error near zero may well be a multiple of another.
 _TIMES, _MORE = 1.5, 0.1
 _CALLER_OF_FIT = 3
@@ -31,7 +31,7 @@ class KeepBest(tf_keras.callbacks.Callback):
     """Keeps the weights of the epoch, the start included, with the least weighted reconstruction error.
 
     The error is that of greedy codes, by which the fit learns. Stops a fit that does not better its start:
-    after five epochs and half of all, or a quarter where the error is then more than twice that of the start.
+    after five epochs and half of all, or a quarter where the error is then more than 1.5 times as large.
 
     Args:
         judged: the items by which it judges.
