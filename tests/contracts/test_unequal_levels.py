@@ -21,6 +21,7 @@ CONFIG = sid.RQVAEConfig(
     codebook_size=SIZES,
     latent_dim=8,
     hidden_dim=8,
+    decoder_dim=1024,
     epochs=2,
     batch_size=256,
     revive_after_steps=2,
