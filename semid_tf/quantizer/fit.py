@@ -152,7 +152,7 @@ def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
     dim = config.latent_dim or axes_for(principal_axes_of(found.moments).variances, config.code_space)
     steps = -(-found.num_items // config.batch_size)
     epochs = config.epochs or min(_MOST_EPOCHS, max(_EPOCHS, -(-_LEAST_STEPS // steps)))
-    hidden, of_decoder = _widths_for(dim)
+    hidden, of_decoder = _hidden_widths(dim)
     return dataclasses.replace(
         config,
         latent_dim=dim,
@@ -162,7 +162,7 @@ def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
     )
 
 
-def _widths_for(latent_dim: int) -> tuple[int, int]:
+def _hidden_widths(latent_dim: int) -> tuple[int, int]:
     """Of the hidden layers of encoder and decoder.
 
     With a latent space of many axes half the encoder's gives as good codes, twice the decoder's better ones.

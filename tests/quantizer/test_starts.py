@@ -13,7 +13,7 @@ import tf_keras
 import semid_tf as sid
 from semid_tf.data.embedding_source import WeightedRows
 from semid_tf.quantizer.commitment import commitment_for
-from semid_tf.quantizer.fit import _widths_for, start_rqvae
+from semid_tf.quantizer.fit import _hidden_widths, start_rqvae
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.initialization import axes_for
 from semid_tf.quantizer.keep_best import KeepBest
@@ -198,12 +198,19 @@ def test_items_that_are_all_equal_ask_for_no_noise(embeddings: np.ndarray) -> No
     assert _error(model, WeightedRows(np.zeros((9, 8), np.float32), np.ones(9, np.float32))) == 0
 
 
-def test_where_the_judged_items_are_all_equal_the_start_is_kept(embeddings: np.ndarray) -> None:
+def judged_fit(
+    embeddings: np.ndarray, judged: np.ndarray, epochs: int
+) -> tuple[sid.RQVAE, KeepBest, tf_keras.callbacks.CallbackList]:
+    """A start about to be trained for so many epochs of one step, and what keeps its best weights."""
     model = start_rqvae(embeddings, None, CONFIG)
     model.compile(tf_keras.optimizers.Adam())
     model.optimizer.build(model.trainable_variables)
-    best = KeepBest(WeightedRows(np.zeros((9, 8), np.float32), np.ones(9, np.float32)))
-    calls = tf_keras.callbacks.CallbackList([best], model=model, epochs=9, steps=1)
+    best = KeepBest(WeightedRows(judged, np.ones(len(judged), np.float32)))
+    return model, best, tf_keras.callbacks.CallbackList([best], model=model, epochs=epochs, steps=1)
+
+
+def test_where_the_judged_items_are_all_equal_the_start_is_kept(embeddings: np.ndarray) -> None:
+    model, _, calls = judged_fit(embeddings, np.zeros((9, 8), np.float32), epochs=9)
     before = model.fingerprint
     calls.on_train_begin()
     model.quantizer.codebooks.assign(tf.zeros_like(model.quantizer.codebooks))
@@ -217,11 +224,7 @@ def test_a_fit_that_does_not_better_its_start_ends(
     embeddings: np.ndarray, spoiled: float, epochs: int
 ) -> None:
     """After half of 40 epochs; after a quarter where it is far worse."""
-    model = start_rqvae(embeddings, None, CONFIG)
-    model.compile(tf_keras.optimizers.Adam())
-    model.optimizer.build(model.trainable_variables)
-    best = KeepBest(WeightedRows(embeddings, np.ones(len(embeddings), np.float32)))
-    calls = tf_keras.callbacks.CallbackList([best], model=model, epochs=40, steps=1)
+    model, best, calls = judged_fit(embeddings, embeddings, epochs=40)
     calls.on_train_begin()
     bias = ((spoiled - 1) * best.best_error) ** 0.5  # adds its square to the normalized MSE
     model.decoder.linear.bias.assign(tf.fill([8], bias))
@@ -261,8 +264,8 @@ def test_what_is_left_to_the_data_is_settled(embeddings: np.ndarray) -> None:
 
 
 def test_with_many_axes_encoders_are_narrower_and_decoders_wider() -> None:
-    assert _widths_for(1) == _widths_for(128) == (256, 1024)
-    assert _widths_for(129) == _widths_for(4096) == (128, 2048)
+    assert _hidden_widths(1) == _hidden_widths(128) == (256, 1024)
+    assert _hidden_widths(129) == _hidden_widths(4096) == (128, 2048)
     assert sid.RQVAE(8, dataclasses.replace(CONFIG, hidden_dim=0)).encoder.hidden_dim == 256
 
 
