@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -30,8 +29,8 @@ class DivergenceWarning(UserWarning):
 class KeepBest(tf_keras.callbacks.Callback):
     """Keeps the weights of the epoch, the start included, with the least weighted reconstruction error.
 
-    The error is that of greedy codes, by which the fit learns. Stops a fit that does not better its start:
-    after five epochs and half of all, or a quarter where the error is then more than 1.5 times as large.
+    Stops a fit that does not better its start: after five epochs and half of all, or a quarter where the
+    error is then more than 1.5 times as large.
 
     Args:
         judged: the items by which it judges.
@@ -44,7 +43,7 @@ class KeepBest(tf_keras.callbacks.Callback):
         self.last_error = math.inf
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self._judge = self._over_embeddings(partial(self.model.call, beam_width=1))
+        self._judge = self._over_embeddings(self.model.call)
         if not self.best_weights:
             self._keep_if_better(0)
         if self._gives_up(self._epochs_done()):  # as it had when it was saved

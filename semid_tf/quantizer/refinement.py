@@ -19,9 +19,10 @@ def refine(
     """Lloyd's algorithm on all levels at once.
 
     Fitted in turn, a level knows nothing of those after it. A round moves each codeword by the mean of what
-    all levels together leave of its items, 1.6 times that far, since the levels move one after the other
-    (over-relaxation), and codes all items anew; a code without items moves to what its level had to code of
-    an item that is restored badly. It costs as much as an iteration of k-means on each level.
+    all levels together leave of its items, and codes all items anew; a code without items moves to what its
+    level had to code of an item that is restored badly. It costs as much as an iteration of k-means on each
+    level. Greedy codes are moved for 1.6 times that far, since the levels move one after the other
+    (over-relaxation); a beam gives items other codes at many levels at once, and would be overshot.
 
     Args:
         points: float32 [n, dim].
@@ -34,6 +35,7 @@ def refine(
         The codebooks of the round, the start included, with the least squared error.
     """
     chunks = [tf.constant(points[start : start + _CHUNK]) for start in range(0, len(points), _CHUNK)]
+    overstep = _OVERSTEP if beam_width == 1 else 1.0
     best, least = codebooks, np.inf
     for turn in range(rounds + 1):
         codes, left = _coded(chunks, codebooks, beam_width)
@@ -41,7 +43,7 @@ def refine(
         if error < least:
             best, least = codebooks, error
         if turn < rounds:
-            codebooks = _moved(left, weights, codebooks, codes)
+            codebooks = _moved(left, weights, codebooks, codes, overstep)
     return best
 
 
@@ -64,14 +66,14 @@ def _coded_chunk(points: tf.Tensor, books: list[tf.Tensor], beam_width: int) -> 
 
 
 def _moved(
-    left: np.ndarray, weights: np.ndarray, codebooks: list[np.ndarray], codes: np.ndarray
+    left: np.ndarray, weights: np.ndarray, codebooks: list[np.ndarray], codes: np.ndarray, overstep: float
 ) -> list[np.ndarray]:
     moved, starts = [], np.arange(len(left) + 1)
     for book, code in zip(codebooks, codes.T, strict=True):
         members = sparse.csc_matrix((weights, code, starts), shape=(len(book), len(left)))
         totals = np.bincount(code, weights=weights, minlength=len(book))
         step = (members @ left) / np.maximum(totals, np.finfo(np.float32).tiny)[:, None]
-        step = (_OVERSTEP * step).astype(np.float32)
+        step = (overstep * step).astype(np.float32)
         moved.append(book + step)
         if len(empty := np.flatnonzero(totals == 0)):
             far = np.argsort(-np.einsum("nd,nd->n", left, left) * weights, kind="stable")[: len(empty)]

@@ -164,8 +164,8 @@ class ResidualQuantizer(tf_keras.layers.Layer):
         """Sum of the codewords of `codes`, int32 [n, num_levels]: float32 [n, dim]."""
         return tf.add_n(self.words(codes))
 
-    def call(self, latent: tf.Tensor) -> Quantized:
-        codes = self.encode(tf.stop_gradient(latent))
+    def call(self, latent: tf.Tensor, beam_width: int = 1) -> Quantized:
+        codes = self.encode(tf.stop_gradient(latent), beam_width)
         residuals, inputs, codewords, left = [], [], self.words(codes), latent
         for assignment, word in zip(self.assignments, codewords, strict=True):
             residuals.append(assignment.enter(left))

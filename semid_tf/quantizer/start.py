@@ -7,7 +7,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from semid_tf.config import RQVAEConfig
+from semid_tf.config import CodeSpace, RQVAEConfig
 from semid_tf.data.embedding_source import WeightedRows, taken
 from semid_tf.quantizer.assignment import EUCLIDEAN
 from semid_tf.quantizer.beam import beam_codes, beam_width_for, squared_error
@@ -31,7 +31,7 @@ from semid_tf.quantizer.survey import Survey, some_of
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 1000
 _ITEMS_FOR_ERROR = 8192
 _WIDTHS, _WIDTHS_OF_MANY_LEVELS = (1, 5), (2,)
-_REFINEMENTS, _REFINEMENT_WIDTH = 2, 2
+_REFINEMENTS = 2
 
 
 def start(model: RQVAE, found: Survey) -> None:
@@ -43,8 +43,8 @@ def start(model: RQVAE, found: Survey) -> None:
     weights = weights * np.float32(found.num_items / found.moments.weight)
     rows = WeightedRows(latent, weights)
     codebooks = _codebooks(rows, config, model.beam_width)
-    if model.beam_width > 1 and config.assignment == EUCLIDEAN:
-        codebooks = _refined(rows, codebooks, config)
+    if model.learning_width > 1 and config.assignment == EUCLIDEAN:
+        codebooks = _refined(rows, codebooks, config.code_space, model.learning_width)
     model.start(standardization, axes, codebooks)
     use_idle_codes(model, found.sample)
     model.restart_averages()
@@ -57,7 +57,7 @@ def start(model: RQVAE, found: Survey) -> None:
 def _error(model: RQVAE, sample: WeightedRows) -> float:
     """Root of the normalised MSE over some of the items, drawn at random; 0 where they are all equal."""
     some = some_of(sample, _ITEMS_FOR_ERROR, model.config.seed)
-    error = normalized_mse(some.embeddings, model(some.embeddings, beam_width=1).numpy(), some.weights)
+    error = normalized_mse(some.embeddings, model(some.embeddings).numpy(), some.weights)
     return error**0.5 if math.isfinite(error) else 0.0
 
 
@@ -71,11 +71,11 @@ def _codebooks(rows: WeightedRows, config: RQVAEConfig, beam_width: int) -> np.n
     return min(fits, key=lambda codebooks: _left(held_out, codebooks, config, beam_width))
 
 
-def _refined(rows: WeightedRows, codebooks: np.ndarray, config: RQVAEConfig) -> np.ndarray:
+def _refined(rows: WeightedRows, codebooks: np.ndarray, space: CodeSpace, beam_width: int) -> np.ndarray:
     """Codewords moved to what all other levels leave of the items that a beam gives them."""
-    sizes, result = config.code_space.codebook_sizes, codebooks.copy()
+    sizes, result = space.codebook_sizes, codebooks.copy()
     books = [book[:size] for book, size in zip(codebooks, sizes, strict=True)]
-    for level, book in enumerate(refine(*rows, books, _REFINEMENTS, _REFINEMENT_WIDTH)):
+    for level, book in enumerate(refine(*rows, books, _REFINEMENTS, beam_width)):
         result[level, : len(book)] = book
     return result
 

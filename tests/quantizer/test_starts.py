@@ -84,7 +84,7 @@ def test_a_beam_refines_its_start(embeddings: np.ndarray) -> None:
     config = dataclasses.replace(CONFIG, num_levels=3, beam_width=4)
     rows = WeightedRows(embeddings, np.ones(len(embeddings), np.float32))
     codebooks = _fit(rows, 2, config)
-    refined = _refined(rows, codebooks, config)
+    refined = _refined(rows, codebooks, config.code_space, beam_width=2)
     assert _left(rows, refined, config, 4) < 0.99 * _left(rows, codebooks, config, 4)
 
 
