@@ -220,6 +220,9 @@ class RQVAEConfig:
             and decays to 0 along a cosine.
         beam_width: of the search for codes, 1 = greedy, see `beam_codes`; 0 = greedy up to four levels, 8
             with more.
+        training_beam_width: of the search while a fit learns; where it is a beam, Euclidean levels are also
+            refined by it before. 0 = 2 for Euclidean levels, but for progressive ones, and for up to three of
+            50,000 items or more that are searched greedily; else 1.
         seed: fixes start and order.
     """
 
@@ -249,11 +252,12 @@ class RQVAEConfig:
     batch_size: int = 1024
     learning_rate: float = 1e-2
     beam_width: int = 0
+    training_beam_width: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "kmeans_iterations")
-        _at_least(self, 0, "latent_dim", "hidden_dim", "decoder_dim", "beam_width")
+        _at_least(self, 0, "latent_dim", "hidden_dim", "decoder_dim", "beam_width", "training_beam_width")
         _at_least(self, 0, "input_noise", "hidden_dropout")
         _below_one(self, "hidden_dropout")
         object.__setattr__(self, "start_beams", tuple(self.start_beams))

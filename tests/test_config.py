@@ -46,6 +46,7 @@ AT_LEAST_ZERO = {
         "contrastive_weight",
         "revive_below",
         "beam_width",
+        "training_beam_width",
         "seed",
     ],
     sid.ResidualKMeansConfig: ["refinements", "beam_width", "seed"],

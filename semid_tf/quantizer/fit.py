@@ -14,6 +14,7 @@ from semid_tf.artifacts import fingerprint
 from semid_tf.config import RQVAEConfig
 from semid_tf.data.embedding_source import EmbeddingArrays, EmbeddingSource, WeightedRows
 from semid_tf.progress import FiniteLoss, ProgressBar
+from semid_tf.quantizer.assignment import EUCLIDEAN
 from semid_tf.quantizer.checkpoints import FitCheckpoints, FitParts, Origin, Position
 from semid_tf.quantizer.checks import refuse_weights, require_usable
 from semid_tf.quantizer.code_figures import EpochFigures
@@ -34,6 +35,7 @@ _WARM_UP_STEPS = 50
 # lets steps grow with a gradient that grows: errors doubled from step to step on some catalogues.
 _GRADIENT_LENGTH = 0.1
 _EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 20, 200, 1800
+_FEW_LEVELS, _MANY_ITEMS = 3, 50_000
 
 
 def fit_rqvae(
@@ -158,8 +160,20 @@ def _settled(config: RQVAEConfig, found: Survey) -> RQVAEConfig:
         latent_dim=dim,
         hidden_dim=config.hidden_dim or hidden,
         decoder_dim=config.decoder_dim or of_decoder,
+        training_beam_width=config.training_beam_width or _training_beam_width(config, found.num_items),
         epochs=epochs,
     )
+
+
+def _training_beam_width(config: RQVAEConfig, num_items: int) -> int:
+    """A beam of 2: what has learnt from its codes leaves less error of greedy codes too.
+
+    With few levels of many items it gains a half percent for a fifth of the time, so there they learn
+    greedily; and so do progressive levels, of which the first must do without the others.
+    """
+    few_levels = config.num_levels <= _FEW_LEVELS and config.beam_width <= 1
+    greedy = few_levels and num_items >= _MANY_ITEMS
+    return 1 if greedy or config.progressive_levels or config.assignment != EUCLIDEAN else 2
 
 
 def _hidden_widths(latent_dim: int) -> tuple[int, int]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import tensorflow as tf
 from scipy import sparse
@@ -36,9 +39,11 @@ def refine(
     """
     chunks = [tf.constant(points[start : start + _CHUNK]) for start in range(0, len(points), _CHUNK)]
     overstep = _OVERSTEP if beam_width == 1 else 1.0
+    # One of its own: shared with calls of other shapes, it would forget how long the codebooks are.
+    code = tf.function(partial(_coded_chunk, beam_width), reduce_retracing=True, autograph=False)
     best, least = codebooks, np.inf
     for turn in range(rounds + 1):
-        codes, left = _coded(chunks, codebooks, beam_width)
+        codes, left = _coded(chunks, codebooks, code)
         error = float(np.average(np.einsum("nd,nd->n", left, left), weights=weights))
         if error < least:
             best, least = codebooks, error
@@ -48,18 +53,17 @@ def refine(
 
 
 def _coded(
-    chunks: list[tf.Tensor], codebooks: list[np.ndarray], beam_width: int
+    chunks: list[tf.Tensor], codebooks: list[np.ndarray], code: Callable[..., tuple[tf.Tensor, tf.Tensor]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Codes of all points, and what the levels leave of them."""
     books = [tf.constant(book) for book in codebooks]
-    parts = [_coded_chunk(chunk, books, beam_width) for chunk in chunks]
+    parts = [code(chunk, books) for chunk in chunks]
     return np.concatenate([codes.numpy() for codes, _ in parts]), np.concatenate(
         [p[1].numpy() for p in parts]
     )
 
 
-@tf.function(reduce_retracing=True, autograph=False)
-def _coded_chunk(points: tf.Tensor, books: list[tf.Tensor], beam_width: int) -> tuple[tf.Tensor, tf.Tensor]:
+def _coded_chunk(beam_width: int, points: tf.Tensor, books: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     codes = beam_codes(points, [search_level(book) for book in books], beam_width)
     words = [tf.gather(book, codes[:, level]) for level, book in enumerate(books)]
     return codes, points - tf.add_n(words)

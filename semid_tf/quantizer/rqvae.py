@@ -27,7 +27,6 @@ from semid_tf.quantizer.usage import batch_counts, batch_use, existing_codes
 
 #: Widths of the hidden layers of encoder and decoder, where nothing says others.
 HIDDEN_DIM, DECODER_DIM = 256, 1024
-_MOST_GREEDY_LEVELS, _LEARNING_WIDTH = 3, 2
 _FIRST = tf.VariableAggregation.ONLY_FIRST_REPLICA
 
 
@@ -68,8 +67,6 @@ class RQVAE(Quantizer):
     default straight through: z = r_1 + sg[sum_l e_l - r_1]. Where a level chooses by cosine, r_l is brought
     to length 1 in its terms; where codebooks are moving averages, their term is left out. End to end, the
     reconstruction moves the codewords too: z = r_1 + sg[sum_l e_l - r_1] + sum_l e_l - sg[sum_l e_l].
-
-    It learns from the codes that a search of `learning_width` finds.
 
     While it trains, the encoder sees noise and the decoder does without some of its hidden layer, see
     `Disturbance`.
@@ -131,18 +128,6 @@ class RQVAE(Quantizer):
     def metrics(self) -> list[tf_keras.metrics.Metric]:
         return [*super().metrics, self._mean_loss.metric]
 
-    @property
-    def learning_width(self) -> int:
-        """Of the search for codes while it learns: a beam of 2, or greedy.
-
-        Greedy up to three levels that are searched greedily later, and where levels are progressive: then
-        the first few must do without the others. More levels leave less error even of greedy codes if they
-        have learnt by a beam.
-        """
-        few = self.beam_width == 1 and self.code_space.num_levels <= _MOST_GREEDY_LEVELS
-        greedy = few or self.config.progressive_levels or not self.quantizer.additive
-        return 1 if greedy else _LEARNING_WIDTH
-
     def _averages(self) -> MovingAverages:
         per_code = self.config.batch_size / self.code_space.largest
         decay, epsilon = self.config.ema_decay, self.config.ema_epsilon
@@ -186,7 +171,7 @@ class RQVAE(Quantizer):
         """Through encoder, quantizer and decoder, with all levels or those marked in bool [num_levels]."""
         inputs = self.standardize(embedding)
         latent = self.encoder(disturbance.noise(inputs))
-        quantized = self.quantizer(latent, self.learning_width)
+        quantized = self.quantizer(latent, self.config.training_beam_width or 1)
         level_losses, codewords = self._level_losses(quantized), quantized.codewords
         if levels is not None:
             level_losses = tf.where(levels[:, None], level_losses, 0.0)

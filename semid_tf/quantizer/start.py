@@ -43,8 +43,8 @@ def start(model: RQVAE, found: Survey) -> None:
     weights = weights * np.float32(found.num_items / found.moments.weight)
     rows = WeightedRows(latent, weights)
     codebooks = _codebooks(rows, config, model.beam_width)
-    if model.learning_width > 1 and config.assignment == EUCLIDEAN:
-        codebooks = _refined(rows, codebooks, config.code_space, model.learning_width)
+    if (width := config.training_beam_width) > 1 and config.assignment == EUCLIDEAN:
+        codebooks = _refined(rows, codebooks, config.code_space, width)
     model.start(standardization, axes, codebooks)
     use_idle_codes(model, found.sample)
     model.restart_averages()

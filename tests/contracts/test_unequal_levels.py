@@ -22,6 +22,7 @@ CONFIG = sid.RQVAEConfig(
     latent_dim=8,
     hidden_dim=8,
     decoder_dim=1024,
+    training_beam_width=2,
     epochs=2,
     batch_size=256,
     revive_after_steps=2,

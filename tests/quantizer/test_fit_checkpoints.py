@@ -23,6 +23,7 @@ CONFIG = sid.RQVAEConfig(
     latent_dim=4,
     hidden_dim=8,
     decoder_dim=1024,
+    training_beam_width=1,
     epochs=4,
     batch_size=100,
     kmeans_iterations=3,

@@ -49,7 +49,7 @@ def test_figures_of_an_epoch_are_those_of_its_codes(embeddings: np.ndarray) -> N
     record = Record()
     start = start_rqvae(embeddings, None, STILL)
     sid.fit_rqvae(embeddings, config=STILL, callbacks=[record])
-    codes = start.encode(embeddings).numpy()
+    codes = start.encode(embeddings, start.config.training_beam_width).numpy()
     expected = {
         "usage": sid.code_usage(codes, STILL.code_space),
         "perplexity": sid.perplexity(codes, STILL.code_space),
@@ -118,7 +118,7 @@ def test_event_files_hold_the_figures(embeddings: np.ndarray, tmp_path: Path) ->
     for epoch, logs in enumerate(record.logs, 1):
         for name, value in logs.items():
             assert read[name, epoch] == pytest.approx(value, rel=1e-6)
-    codes = model.encode(embeddings).numpy()
+    codes = model.encode(embeddings, model.config.training_beam_width).numpy()
     counts = [np.bincount(level, minlength=size) for level, size in zip(codes.T, sizes, strict=True)]
     for level, of_level in enumerate(counts):
         assert read[f"items_per_code/level_{level}", 2][:, 2].sum() == sizes[level]

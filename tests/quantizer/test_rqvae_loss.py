@@ -65,23 +65,12 @@ def test_loss_of_each_item(model: sid.RQVAE, embeddings: np.ndarray) -> None:
     np.testing.assert_allclose(losses, numbers.losses, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("settings", "width"),
-    [
-        ({"num_levels": 3}, 1),
-        ({"num_levels": 3, "beam_width": 4}, 2),
-        ({"num_levels": 4}, 2),
-        ({"num_levels": 4, "beam_width": 1}, 2),
-        ({"num_levels": 5}, 2),
-        ({"num_levels": 5, "progressive_levels": True}, 1),
-    ],
-)
-def test_learns_from_the_codes_of_a_beam_where_levels_are_many(settings: dict, width: int) -> None:
-    made = sid.RQVAE(DIM, dataclasses.replace(CONFIG, **settings))
+@pytest.mark.parametrize("width", [1, 2])
+def test_learns_from_the_codes_of_its_training_beam(width: int) -> None:
+    made = sid.RQVAE(DIM, dataclasses.replace(CONFIG, training_beam_width=width))
     books = made.quantizer.codebooks
     books.assign(tf.random.stateless_normal(books.shape, (0, 1)))
     rows = tf.random.stateless_normal((200, DIM), (0, 2))
-    assert made.learning_width == width
     codes = made.losses_of(rows)[1].codes
     np.testing.assert_array_equal(codes, made.encode(rows, width))
     assert (width == 1) == (codes == made.encode(rows, 1)).numpy().all()

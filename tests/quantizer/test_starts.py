@@ -13,7 +13,7 @@ import tf_keras
 import semid_tf as sid
 from semid_tf.data.embedding_source import WeightedRows
 from semid_tf.quantizer.commitment import commitment_for
-from semid_tf.quantizer.fit import _hidden_widths, start_rqvae
+from semid_tf.quantizer.fit import _hidden_widths, _training_beam_width, start_rqvae
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.initialization import axes_for
 from semid_tf.quantizer.keep_best import KeepBest
@@ -259,6 +259,7 @@ def test_what_is_left_to_the_data_is_settled(embeddings: np.ndarray) -> None:
     model = sid.fit_rqvae(embeddings, config=config)
     assert model.config.epochs == 200
     assert model.encoder.hidden_dim == model.config.hidden_dim == 256
+    assert model.config.training_beam_width == 2
     variances = np.linalg.svd(embeddings - embeddings.mean(axis=0), compute_uv=False) ** 2
     assert model.latent_dim == np.sum(variances >= 0.001 * variances.sum())
 
@@ -267,6 +268,22 @@ def test_with_many_axes_encoders_are_narrower_and_decoders_wider() -> None:
     assert _hidden_widths(1) == _hidden_widths(128) == (256, 1024)
     assert _hidden_widths(129) == _hidden_widths(4096) == (128, 2048)
     assert sid.RQVAE(8, dataclasses.replace(CONFIG, hidden_dim=0)).encoder.hidden_dim == 256
+
+
+@pytest.mark.parametrize(
+    ("settings", "items", "width"),
+    [
+        ({"num_levels": 3}, 49_999, 2),
+        ({"num_levels": 3}, 50_000, 1),
+        ({"num_levels": 3, "beam_width": 4}, 50_000, 2),
+        ({"num_levels": 4}, 50_000, 2),
+        ({"num_levels": 4, "beam_width": 1}, 50_000, 2),
+        ({"num_levels": 8, "progressive_levels": True}, 50_000, 1),
+        ({"num_levels": 4, "assignment": "hybrid"}, 50_000, 1),
+    ],
+)
+def test_levels_learn_by_a_beam_where_it_pays(settings: dict, items: int, width: int) -> None:
+    assert _training_beam_width(sid.RQVAEConfig(**settings), items) == width
 
 
 @pytest.mark.parametrize(("space", "held"), [(sid.CodeSpace(4, 256), 0.95), (sid.CodeSpace(6, 256), 0.975)])
