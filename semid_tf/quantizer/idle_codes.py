@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 import tensorflow as tf
 
@@ -17,13 +20,15 @@ from semid_tf.quantizer.survey import some_of
 _NOTHING = 1e-9
 # A beam costs many times as much as greedy search.
 _ITEMS_A_CODE, _ROUNDS = 20, 3
+_HALVINGS, _PART_OF_THE_WAY = 8, 0.3
 
 
 def use_idle_codes(model: Quantizer, items: WeightedRows) -> int:
-    """Moves codes that none of the items has onto what their level has to code of the worst coded items.
+    """Moves codes that none of the items has to where their level leaves most.
 
-    Each moves onto another item, whose own code it then is, or may be if the model searches by a beam: then
-    what counts is a draw of 20 items a code, coded up to three times.
+    Each takes half of the items of another code. Where the model searches by a beam it moves onto what its
+    level has to code of one of the worst coded items, whose code it then may be: of a draw of 20 items a
+    code, coded up to three times.
 
     Returns:
         How many were moved.
@@ -80,21 +85,40 @@ def _level_by_level(model: Quantizer, items: WeightedRows) -> int:
     for level, part in enumerate(model.quantizer.assignments):
         entered = part.enter(tf.constant(left))
         inputs = part.inputs(entered).numpy()
-        nearest_to = nearest_of(inputs)
-        codes = nearest_to(model.quantizer.codebook(level).numpy())
-        if of_level := _use_level(model, level, inputs, codes, items.weights, least):
-            moved += of_level
-            codes = nearest_to(model.quantizer.codebook(level).numpy())
-        left = entered.numpy() - model.quantizer.codebook(level).numpy()[codes]
+        moved += _use_level(model, level, WeightedRows(inputs, items.weights), least)
+        words = model.quantizer.codebook(level).numpy()
+        left = entered.numpy() - words[nearest_of(inputs)(words)]
     return moved
 
 
-def _use_level(
-    model: Quantizer, level: int, inputs: np.ndarray, codes: np.ndarray, weights: np.ndarray, least: float
-) -> int:
-    idle = np.flatnonzero(np.bincount(codes, minlength=model.code_space.codebook_sizes[level]) == 0)
-    gaps = squared_gaps(inputs, model.quantizer.codebook(level).numpy(), codes)
-    worst = _worst(weights * gaps, len(idle), least)
-    places = np.stack([np.full(len(worst), level), idle[: len(worst)]], axis=1)
-    _move(model, places, inputs[worst])
-    return len(worst)
+def _use_level(model: Quantizer, level: int, inputs: WeightedRows, least: float) -> int:
+    """Halves codes, those that leave most first, until none is idle; each time at most all in use."""
+    nearest_to, moved = nearest_of(inputs.embeddings), 0
+    for _ in range(_HALVINGS):
+        words = model.quantizer.codebook(level).numpy()
+        codes = nearest_to(words)
+        idle = np.flatnonzero(np.bincount(codes, minlength=len(words)) == 0)
+        halves = list(itertools.islice(_halves(inputs, words, codes, least), len(idle)))
+        if not halves:
+            break
+        places = np.stack([np.full(len(halves), level), idle[: len(halves)]], axis=1)
+        _move(model, places, np.stack(halves))
+        moved += len(halves)
+    return moved
+
+
+def _halves(inputs: WeightedRows, words: np.ndarray, codes: np.ndarray, least: float) -> Iterator[np.ndarray]:
+    """Codewords a third of the way to the mean of those items of a code that lie on its worst one's side.
+
+    A trained decoder has met words so near by; one on a far item it may restore as anything.
+    """
+    rows = inputs.embeddings
+    gaps = inputs.weights * squared_gaps(rows, words, codes)
+    totals = np.bincount(codes, weights=gaps, minlength=len(words))
+    for code in _worst(totals, len(words), least):
+        members = np.flatnonzero(codes == code)
+        around = rows[members] - words[code]
+        side = around @ around[np.argmax(gaps[members])] > 0
+        if not side.all():
+            mean = np.average(around[side], axis=0, weights=inputs.weights[members][side])
+            yield words[code] + _PART_OF_THE_WAY * mean

@@ -15,7 +15,7 @@ from semid_tf.quantizer.chunks import in_chunks
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.metrics import code_counts, normalized_mse
 
-_PATIENCE, _FAR = 5, 1.5
+_PATIENCE, _FAR, _HARDLY_MORE = 5, 1.5, 1.001
 # By so many times, and so much of the variance: an error near zero may well be a multiple of another.
 _TIMES, _MORE = 1.5, 0.1
 _CALLER_OF_FIT = 3
@@ -68,16 +68,18 @@ class KeepBest(tf_keras.callbacks.Callback):
         self.model.set_weights(self.best_weights)
 
     def settle(self, items: WeightedRows) -> None:
-        """Once trained: codes that no item has move to where they are needed, if that is no worse."""
+        """Once trained: codes that no item has move to where they are needed, at .1 % more error at most."""
         if use_idle_codes(self.model, items):
             self.model.restart_averages()
-            self._keep_if_better(self.best_epoch)
+            self._keep_if_better(self.best_epoch, _HARDLY_MORE)
             self.model.set_weights(self.best_weights)
 
-    def _keep_if_better(self, epoch: int) -> float:
+    def _keep_if_better(self, epoch: int, times: float = 1.0) -> float:
         restored = in_chunks(self._judge, self.judged.embeddings)
         error = normalized_mse(self.judged.embeddings, restored, self.judged.weights)
-        if error < self.best_error or not self.best_weights:  # no number where the judged are all equal
+        if (
+            error < times * self.best_error or not self.best_weights
+        ):  # no number where the judged are all equal
             self.best_error, self.best_epoch, self.best_weights = error, epoch, self.model.get_weights()
         return error
 

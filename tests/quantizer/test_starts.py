@@ -129,16 +129,40 @@ def test_idle_codes_of_a_beam_are_those_that_the_beam_does_not_find(embeddings: 
 
 
 def test_items_of_more_weight_get_the_idle_codes(embeddings: np.ndarray) -> None:
+    """One item outweighs all others: its code is the one that is halved, a third of the way towards it."""
     model = start_rqvae(embeddings, None, CONFIG)
     model.quantizer.codebooks.assign(
         tf.tensor_scatter_nd_update(model.quantizer.codebooks, [[0, 3]], [tf.fill([4], 1e4)])
     )
     weights = np.ones(400, np.float32)
     weights[17] = 1e6
+    heavy = embeddings[17:18]
+    word = model.quantizer.codebook(0)[int(model.encode(heavy, 1)[0, 0])].numpy()
     use_idle_codes(model, WeightedRows(embeddings, weights))
-    np.testing.assert_allclose(
-        model.quantizer.codebook(0)[3], model.latent(embeddings[17:18]).numpy()[0], atol=1e-6
+    towards_it = word + 0.3 * (model.latent(heavy).numpy()[0] - word)
+    np.testing.assert_allclose(model.quantizer.codebook(0)[3], towards_it, atol=1e-4)
+
+
+def test_halves_of_equal_items_are_not_sought(embeddings: np.ndarray) -> None:
+    """Items that are all alike cannot be told apart by two codes."""
+    model = start_rqvae(embeddings, None, CONFIG)
+    far = tf.fill([8, 4], 1e4)
+    model.quantizer.codebooks.assign(
+        tf.tensor_scatter_nd_update(model.quantizer.codebooks, [[0, code] for code in range(1, 8)], far[1:])
     )
+    alike = WeightedRows(np.repeat(embeddings[:1], 50, axis=0), np.ones(50, np.float32))
+    before = model.quantizer.codebooks.numpy()
+    assert use_idle_codes(model, alike) == 0
+    np.testing.assert_array_equal(model.quantizer.codebooks, before)
+
+
+def test_one_code_of_all_items_is_halved_until_none_is_idle(embeddings: np.ndarray) -> None:
+    model = start_rqvae(embeddings, None, CONFIG)
+    books = model.quantizer.codebooks
+    places = [[level, code] for level in (0, 1) for code in range(1, 8)]
+    books.assign(tf.tensor_scatter_nd_update(books, places, tf.fill([14, 4], 1e4)))
+    assert use_idle_codes(model, WeightedRows(embeddings, np.ones(400, np.float32))) >= 14
+    assert list(sid.code_usage(model.encode(embeddings).numpy(), model.code_space)) == [1.0, 1.0]
 
 
 def test_noise_and_dropout_fall_with_the_number_of_items() -> None:
