@@ -85,9 +85,9 @@ class Quantizer(tf_keras.Model):
         """
         return self.quantizer.measured_candidates(self.latent(embedding), k, beam_width or self.beam_width)
 
-    def call(self, embedding: tf.Tensor, beam_width: int = 0) -> tf.Tensor:
+    def call(self, embedding: tf.Tensor) -> tf.Tensor:
         """The embedding after encoding and decoding, float32 [n, embedding_dim]."""
-        return self.decode(self.encode(embedding, beam_width))
+        return self.decode(self.encode(embedding))
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Nothing to do: a model is built when it is made."""
