@@ -77,9 +77,8 @@ class KeepBest(tf_keras.callbacks.Callback):
     def _keep_if_better(self, epoch: int, times: float = 1.0) -> float:
         restored = in_chunks(self._judge, self.judged.embeddings)
         error = normalized_mse(self.judged.embeddings, restored, self.judged.weights)
-        if (
-            error < times * self.best_error or not self.best_weights
-        ):  # no number where the judged are all equal
+        # No number where the judged are all equal.
+        if error < times * self.best_error or not self.best_weights:
             self.best_error, self.best_epoch, self.best_weights = error, epoch, self.model.get_weights()
         return error
 

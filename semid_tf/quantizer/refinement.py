@@ -24,7 +24,7 @@ def refine(
     Fitted in turn, a level knows nothing of those after it. A round moves each codeword by the mean of what
     all levels together leave of its items, and codes all items anew; a code without items moves to what its
     level had to code of an item that is restored badly. It costs as much as an iteration of k-means on each
-    level. Greedy codes are moved for 1.6 times that far, since the levels move one after the other
+    level. Under greedy codes they move 1.6 times that far, since the levels move one after the other
     (over-relaxation); a beam gives items other codes at many levels at once, and would be overshot.
 
     Args:
