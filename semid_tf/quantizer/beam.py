@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from semid_tf.quantizer.chunks import in_blocks
 from semid_tf.quantizer.distances import append_one, highest, highest_of_groups, quotient_and_rest
 from semid_tf.quantizer.search import SearchLevel, greedy_codes, last_scores
 
@@ -26,8 +28,8 @@ def beam_codes(latent: tf.Tensor, levels: Sequence[SearchLevel], beam_width: int
     """Codes whose codewords add up near to the latent vector: of the paths that a beam keeps, the nearest.
 
     Their squared error is much less than that of greedy codes on average. A single item may end farther off:
-    a beam can lose the greedy path at a middle level. Costs beam_width times the products of greedy search
-    and holds n * beam_width * codebook_size scores.
+    a beam can lose the greedy path at a middle level. Costs beam_width times the products of greedy search.
+    In a graph, many items go through in blocks, see `in_blocks`.
 
     Args:
         latent: float32 [n, dim].
@@ -37,11 +39,9 @@ def beam_codes(latent: tf.Tensor, levels: Sequence[SearchLevel], beam_width: int
     Returns:
         int32 [n, num_levels]. Given the earlier codes, the last one is that of the nearest codeword.
     """
-    if beam_width == 1:
-        return greedy_codes(latent, levels)
-    found = _best_of_beam(latent, levels, beam_width)
-    last = highest(last_scores(latent, levels, found))
-    return tf.concat([found[:, :-1], last[:, None]], axis=1)
+    search = greedy_codes if beam_width == 1 else partial(_codes, beam_width=beam_width)
+    scores = beam_width * max(level.folded.shape[1] for level in levels)
+    return in_blocks(partial(search, levels=levels), latent, scores, len(levels))
 
 
 def squared_error(latent: tf.Tensor, levels: Sequence[SearchLevel], codes: tf.Tensor) -> tf.Tensor:
@@ -52,31 +52,54 @@ def squared_error(latent: tf.Tensor, levels: Sequence[SearchLevel], codes: tf.Te
     return tf.reduce_sum(tf.square(left[:, :-1]), axis=1)
 
 
-def _best_of_beam(latent: tf.Tensor, levels: Sequence[SearchLevel], beam_width: int) -> tf.Tensor:
-    count, width = tf.shape(latent)[0], 1
-    left, total = append_one(latent), tf.zeros((count, 1))
-    steps = []
-    for level in levels:
-        # Of -||r - e||^2 / 2 only r . e - ||e||^2 / 2 depends on the choice; its sum over levels ranks paths.
-        size = level.folded.shape[1]
-        kept = 1 if level is levels[-1] else min(beam_width, width * size)
-        total, place = highest_of_groups(tf.matmul(left, level.folded), total, kept)
-        parent, code = quotient_and_rest(place, size)
-        row = tf.reshape(parent + width * tf.range(count)[:, None], [-1])
-        steps.append(_Step(row, tf.reshape(code, [-1])))
-        left = level.left(tf.gather(left, row), steps[-1].code)
-        width = kept
-    return _codes_of_path(steps, tf.range(count))
+def _codes(latent: tf.Tensor, levels: Sequence[SearchLevel], beam_width: int) -> tf.Tensor:
+    found = _best_of_beam(latent, levels, beam_width)
+    last = highest(last_scores(latent, levels, found))
+    return tf.concat([found[:, :-1], last[:, None]], axis=1)
 
 
-class _Step(NamedTuple):
+class Paths(NamedTuple):
+    """Beginnings of codes, some of each item.
+
+    Attributes:
+        left: float32 [n * width, dim + 1]; what they leave of their item, an item's behind one another.
+        total: float32 [n, width]; minus half the squared length of that, up to a number of each item's own.
+    """
+
+    left: tf.Tensor
+    total: tf.Tensor
+
+
+class Step(NamedTuple):
     """One level of all paths, int32 [n * kept] each: the row of the path that each goes on from, its code."""
 
     row: tf.Tensor
     code: tf.Tensor
 
 
-def _codes_of_path(steps: Sequence[_Step], row: tf.Tensor) -> tf.Tensor:
+def extended(paths: Paths, level: SearchLevel, kept: int) -> tuple[Paths, Step]:
+    """The best of what paths become by one more level, best first: `kept` of each item."""
+    count, width = tf.shape(paths.total)[0], paths.total.shape[1]
+    # Of -||r - e||^2 / 2 only r . e - ||e||^2 / 2 depends on the choice; its sum over levels ranks paths.
+    total, place = highest_of_groups(tf.matmul(paths.left, level.folded), paths.total, kept)
+    parent, code = quotient_and_rest(place, level.folded.shape[1])
+    row = tf.reshape(parent + width * tf.range(count)[:, None], [-1])
+    step = Step(row, tf.reshape(code, [-1]))
+    return Paths(level.left(tf.gather(paths.left, step.row), step.code), total), step
+
+
+def _best_of_beam(latent: tf.Tensor, levels: Sequence[SearchLevel], beam_width: int) -> tf.Tensor:
+    count = tf.shape(latent)[0]
+    paths, steps = Paths(append_one(latent), tf.zeros((count, 1))), []
+    for level in levels:
+        size = paths.total.shape[1] * level.folded.shape[1]
+        kept = 1 if level is levels[-1] else min(beam_width, size)
+        paths, step = extended(paths, level, kept)
+        steps.append(step)
+    return _codes_of_path(steps, tf.range(count))
+
+
+def _codes_of_path(steps: Sequence[Step], row: tf.Tensor) -> tf.Tensor:
     """The codes of the paths that end in these rows, int32 [n] -> [n, num_levels]."""
     codes = []
     for step in reversed(steps):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from scipy import sparse
 from sklearn.cluster import kmeans_plusplus
 from threadpoolctl import threadpool_limits
 
+from semid_tf.quantizer.chunks import in_blocks
 from semid_tf.quantizer.distances import append_one, fold_codebook, highest
 
 _CHUNK = 8192
@@ -79,10 +81,10 @@ def _start(
     points: np.ndarray, weights: np.ndarray, num_centres: int, random: np.random.Generator
 ) -> np.ndarray:
     rows = _sample(weights, _START_POINTS_PER_CENTRE * num_centres, random)
+    drawn, seed = points[rows].astype(np.float64), int(random.integers(2**31))  # what it works in
     with threadpool_limits(1):  # its products are small: waiting threads would cost more than they do
-        return kmeans_plusplus(
-            points[rows], num_centres, sample_weight=weights[rows], random_state=int(random.integers(2**31))
-        )[0]
+        centres, _ = kmeans_plusplus(drawn, num_centres, sample_weight=weights[rows], random_state=seed)
+    return centres.astype(np.float32)
 
 
 def _lloyd(
@@ -105,14 +107,23 @@ def nearest_of(points: np.ndarray) -> Callable[..., np.ndarray]:
 
     def nearest(centres: np.ndarray, prices: np.ndarray | None = None) -> np.ndarray:
         folded = fold_codebook(tf.constant(centres), None if prices is None else tf.constant(prices))
-        return np.concatenate([_nearest(with_one, start, folded).numpy() for start in starts])
+        nearest_in_chunk = _nearest_among(len(centres))
+        return np.concatenate([nearest_in_chunk(with_one, start, folded).numpy() for start in starts])
 
     return nearest
 
 
-@tf.function(reduce_retracing=True, autograph=False)
-def _nearest(with_one: tf.Tensor, start: tf.Tensor, folded: tf.Tensor) -> tf.Tensor:
-    return highest(tf.matmul(with_one[start : start + _CHUNK], folded))
+@functools.cache
+def _nearest_among(count: int) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    """For so many centres: one for all numbers would forget them when they change, and search as for any."""
+
+    @functools.partial(tf.function, reduce_retracing=True, autograph=False)
+    def nearest(with_one: tf.Tensor, start: tf.Tensor, folded: tf.Tensor) -> tf.Tensor:
+        folded = tf.ensure_shape(folded, (None, count))
+        rows = with_one[start : start + _CHUNK]
+        return in_blocks(lambda block: highest(tf.matmul(block, folded))[:, None], rows, count, 1)[:, 0]
+
+    return nearest
 
 
 def squared_gaps(points: np.ndarray, centres: np.ndarray, nearest: np.ndarray) -> np.ndarray:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import tensorflow as tf
 
 from semid_tf.config import CodeSpace
+from semid_tf.quantizer.beam import Paths, extended
+from semid_tf.quantizer.chunks import in_chunks, rows_at_once
+from semid_tf.quantizer.distances import append_one
 from semid_tf.quantizer.kmeans import weighted_kmeans
+from semid_tf.quantizer.search import search_level
 
-_CHUNK = 2048
 _PATHS, _PATHS_AN_ITEM = 100_000, 2
 
 
@@ -56,18 +61,14 @@ def _drawn(left: np.ndarray, weights: np.ndarray, seed: int) -> tuple[np.ndarray
 
 
 def _best_paths(left: np.ndarray, codebook: np.ndarray, beam_width: int) -> np.ndarray:
-    width = min(beam_width, left.shape[1] * len(codebook))
-    book = tf.constant(codebook)
-    chunks = (tf.constant(left[i : i + _CHUNK]) for i in range(0, len(left), _CHUNK))
-    return np.concatenate([_extended(chunk, book, width).numpy() for chunk in chunks])
+    """What the best of all one-level extensions leave: float32 [n, paths, dim] -> [n, kept, dim]."""
+    width, dim = left.shape[1:]
+    level, kept = search_level(tf.constant(codebook)), min(beam_width, width * len(codebook))
 
+    @partial(tf.function, reduce_retracing=True, autograph=False)
+    def best(part: tf.Tensor) -> tf.Tensor:
+        ends = append_one(tf.reshape(part, (-1, dim)))
+        paths = Paths(ends, -0.5 * tf.reduce_sum(tf.square(part), axis=2))
+        return tf.reshape(extended(paths, level, kept)[0].left, (-1, kept, dim + 1))[:, :, :-1]
 
-@tf.function(reduce_retracing=True, autograph=False)
-def _extended(left: tf.Tensor, codebook: tf.Tensor, width: int) -> tf.Tensor:
-    """What the best of all one-level extensions leave: float32 [n, paths, dim] -> [n, width, dim]."""
-    size = tf.shape(codebook)[0]
-    gaps = tf.reduce_sum(tf.square(left), axis=2, keepdims=True)
-    gaps += tf.reduce_sum(tf.square(codebook), axis=1) - 2 * tf.einsum("npd,kd->npk", left, codebook)
-    place = tf.math.top_k(-tf.reshape(gaps, (tf.shape(left)[0], -1)), width).indices
-    parent, code = place // size, place % size
-    return tf.gather(left, parent, batch_dims=1) - tf.gather(codebook, code)
+    return in_chunks(best, left, rows_at_once(width * len(codebook)))

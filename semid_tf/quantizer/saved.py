@@ -50,7 +50,7 @@ def quantizer_module(model: Quantizer, beam_width: int = 0, candidates: int = _C
 
     @tf.function(input_signature=[latents])  # one body in the file, wherever it is called
     def codes_of(latent: tf.Tensor) -> tf.Tensor:
-        return model.quantizer.encode(latent, beam_width, levels)
+        return model.quantizer.encode(latent, beam_width, [_read(level) for level in levels])
 
     @tf.function(input_signature=[embeddings])
     def encode(embedding: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -83,6 +83,12 @@ def _in_two(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.T
 
 def _constants(level: SearchLevel) -> SearchLevel:
     folded, words = (tf.Variable(tensor, trainable=False) for tensor in (level.folded, level.words))
+    return level._replace(folded=folded, words=words)
+
+
+def _read(level: SearchLevel) -> SearchLevel:
+    """With its variables read once: a loop that reads them does one round after the other."""
+    folded, words = (tf.convert_to_tensor(variable) for variable in (level.folded, level.words))
     return level._replace(folded=folded, words=words)
 
 

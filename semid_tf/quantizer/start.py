@@ -11,6 +11,7 @@ from semid_tf.config import CodeSpace, RQVAEConfig
 from semid_tf.data.embedding_source import WeightedRows, taken
 from semid_tf.quantizer.assignment import EUCLIDEAN
 from semid_tf.quantizer.beam import beam_codes, beam_width_for, squared_error
+from semid_tf.quantizer.chunks import in_chunks
 from semid_tf.quantizer.commitment import commitment_for
 from semid_tf.quantizer.idle_codes import use_idle_codes
 from semid_tf.quantizer.initialization import (
@@ -57,7 +58,8 @@ def start(model: RQVAE, found: Survey) -> None:
 def _error(model: RQVAE, sample: WeightedRows) -> float:
     """Root of the normalised MSE over some of the items, drawn at random; 0 where they are all equal."""
     some = some_of(sample, _ITEMS_FOR_ERROR, model.config.seed)
-    error = normalized_mse(some.embeddings, model(some.embeddings).numpy(), some.weights)
+    restored = in_chunks(tf.function(model.call, autograph=False), some.embeddings)
+    error = normalized_mse(some.embeddings, restored, some.weights)
     return error**0.5 if math.isfinite(error) else 0.0
 
 

@@ -197,3 +197,16 @@ def test_the_width_of_the_search_is_the_setting_or_that_for_the_levels(
     np.testing.assert_array_equal(model.candidates(rows, 1)[:, 0], model.encode(rows)[:, -1])
     if width > 1:
         assert (model.encode(rows) != model.encode(rows, 1)).numpy().any()
+
+
+@pytest.mark.parametrize("items", [0, 1, 300, 2500])
+@pytest.mark.parametrize("beam_width", [1, 8])
+def test_blocks_of_items_have_the_codes_of_all_at_once(items: int, beam_width: int) -> None:
+    """In a graph, of levels with so many codes, two thousand items and more go through in blocks."""
+    random = np.random.default_rng(2)
+    layer = sid.ResidualQuantizer(2, 2048 // beam_width)
+    layer.build((None, DIM))
+    layer.codebooks.assign(random.normal(size=layer.codebooks.shape))
+    latent = random.normal(size=(items, DIM)).astype(np.float32)
+    encode = tf.function(lambda rows: layer.encode(rows, beam_width), autograph=False)
+    np.testing.assert_array_equal(encode(latent), layer.encode(latent, beam_width))
