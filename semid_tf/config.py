@@ -218,7 +218,7 @@ class RQVAEConfig:
             steps.
         batch_size, learning_rate: of Adam. The rate rises over the first 50 steps
             and decays to 0 along a cosine.
-        beam_width: of the search for codes, 1 = greedy, see `beam_codes`; 0 = greedy up to four levels, 8
+        beam_width: of the search for codes, 1 = greedy, see `beam_codes`; 0 = greedy up to four levels, 3
             with more.
         training_beam_width: of the search while a fit learns; where it is a beam, Euclidean levels are also
             refined by it before. 0 = 2 for Euclidean levels, but for progressive ones, and for up to three of
@@ -305,7 +305,7 @@ class ResidualKMeansConfig:
         iterations: at most so many Lloyd iterations a level.
         refinements: rounds in which all levels are refined together, see `refine`; only for plain Euclidean
             clusters.
-        beam_width: of the search for codes, 1 = greedy, see `beam_codes`; 0 = greedy up to four levels, and 8
+        beam_width: of the search for codes, 1 = greedy, see `beam_codes`; 0 = greedy up to four levels, and 3
             with more but for balanced and normalized codes, which have no other.
         seed: fixes the start.
     """

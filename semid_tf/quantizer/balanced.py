@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from semid_tf.quantizer.kmeans import means, nearest_of, squared_gaps, weighted_kmeans
+from semid_tf.quantizer.kmeans import means, weighted_kmeans
 from semid_tf.quantizer.levels import Clustering, Clusters
+from semid_tf.quantizer.nearest import nearest_of, squared_gaps
 
 _MOVES = 4
 _ROUNDS = 60

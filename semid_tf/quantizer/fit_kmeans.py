@@ -22,7 +22,7 @@ from semid_tf.quantizer.initialization import (
     standardization_of,
 )
 from semid_tf.quantizer.kmeans import means
-from semid_tf.quantizer.levels import Clustering, FittedLevels, fit_levels, kmeans_clusters
+from semid_tf.quantizer.levels import Clustering, FittedLevels, fit_levels, kmeans_levels
 from semid_tf.quantizer.metrics import code_counts
 from semid_tf.quantizer.refinement import refine
 from semid_tf.quantizer.residual_kmeans import ResidualKMeans
@@ -90,8 +90,9 @@ def _warn_if_collapsed(model: ResidualKMeans, items: WeightedRows) -> None:
 
 
 def _clusterings(config: ResidualKMeansConfig) -> list[Clustering]:
-    clusters = balanced_clusters if config.balanced else kmeans_clusters
-    all_levels = [clusters(config.iterations)] * config.num_levels
+    count = config.num_levels
+    plain, balanced = kmeans_levels(count, config.iterations), [balanced_clusters(config.iterations)] * count
+    all_levels = balanced if config.balanced else plain
     return [*all_levels[:-1], fsq_clusters(config.fsq_sizes)] if config.fsq_sizes else all_levels
 
 

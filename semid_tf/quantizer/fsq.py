@@ -8,8 +8,8 @@ import numpy as np
 
 from semid_tf.errors import ConfigError
 from semid_tf.quantizer.initialization import principal_axes
-from semid_tf.quantizer.kmeans import nearest_of
 from semid_tf.quantizer.levels import Clustering, Clusters
+from semid_tf.quantizer.nearest import nearest_of
 
 _WIDTHS = np.linspace(0.05, 4.0, 80)
 

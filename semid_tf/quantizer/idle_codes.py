@@ -12,8 +12,8 @@ from semid_tf.config import CodeSpace
 from semid_tf.data.embedding_source import WeightedRows
 from semid_tf.quantizer.base import Quantizer
 from semid_tf.quantizer.chunks import in_chunks
-from semid_tf.quantizer.kmeans import nearest_of, squared_gaps
 from semid_tf.quantizer.metrics import code_counts
+from semid_tf.quantizer.nearest import nearest_of, squared_gaps
 from semid_tf.quantizer.survey import some_of
 
 # Of the mean squared length: what rounding leaves.

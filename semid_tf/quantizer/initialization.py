@@ -10,7 +10,7 @@ import numpy as np
 
 from semid_tf.config import CodeSpace
 from semid_tf.quantizer.assignment import EUCLIDEAN, Assignment, Cosine, assignments
-from semid_tf.quantizer.levels import fit_levels, kmeans_clusters
+from semid_tf.quantizer.levels import fit_levels, kmeans_levels
 from semid_tf.quantizer.survey import Moments, moments_of
 
 _MOST_LOST, _FEW_BITS, _BITS_TO_HALVE, _WORTH_AN_AXIS = 0.05, 32, 16, 0.001
@@ -115,5 +115,5 @@ def residual_kmeans(
 ) -> np.ndarray:
     """Codebooks by k-means on what the earlier levels left: float32 [num_levels, largest codebook, dim]."""
     space, parts = CodeSpace(num_levels, codebook_size), assignments(assignment, num_levels)
-    clusterings = [kmeans_clusters(iterations)] * num_levels
+    clusterings = kmeans_levels(num_levels, iterations)
     return fit_levels(latent, weights, space, parts, clusterings, seed).codebooks

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-import tensorflow as tf
 from scipy import sparse
 from sklearn.cluster import kmeans_plusplus
 from threadpoolctl import threadpool_limits
 
-from semid_tf.quantizer.chunks import in_blocks
-from semid_tf.quantizer.distances import append_one, fold_codebook, highest
+from semid_tf.quantizer.breathing import breathe
+from semid_tf.quantizer.nearest import nearest_of, squared_gaps
 
-_CHUNK = 8192
 _START_POINTS_PER_CENTRE = 16
 _SAMPLE_PER_CENTRE = 64
 _SETTLED = 1e-4
 _FIRST_DIM = 4
+_MOMENTUM = np.float32(0.6)
 
 
 def weighted_kmeans(
-    points: np.ndarray, weights: np.ndarray, num_centres: int, iterations: int, seed: int
+    points: np.ndarray, weights: np.ndarray, num_centres: int, iterations: int, seed: int, cycles: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lloyd's algorithm in few dimensions first, then in more; a centre without points moves to a far point.
+    """Lloyd's algorithm in few dimensions first, then in more, then `breathe`.
 
     Starts from k-means++ on 16 points a centre along their 4 principal axes of largest variance. Each stage
-    doubles the dimensions (FAISS calls this progressive dimensions); those below the last are run on
-    64 points a centre. An iteration costs points * num_centres * dimensions multiplications. A stage ends
-    early when fewer than one point in 10,000 changes its centre.
+    doubles the dimensions (FAISS calls this progressive dimensions); all are run on 64 points a centre, and
+    in the end, where there are more, on all points. An iteration costs points * num_centres * dimensions
+    multiplications. A stage ends early when fewer than one point in 10,000 changes its centre. A centre
+    without points moves to a far point.
 
     Args:
         points: float32 [n, dim]; n at least num_centres.
@@ -38,6 +37,7 @@ def weighted_kmeans(
         num_centres: of the result.
         iterations: at most so many a stage.
         seed: fixes the start.
+        cycles: of `breathe`, at most; for points in clusters, as residuals are not.
 
     Returns:
         Centres float32 [num_centres, dim], and the nearest centre of each point, int32 [n].
@@ -48,11 +48,14 @@ def weighted_kmeans(
     turned, of_turned = points[sample] @ axes, weights[sample]
     stages = _stages(points.shape[1])
     centres = _start(turned[:, : stages[0]], of_turned, num_centres, random)
-    for dim in stages if len(sample) < len(points) else stages[:-1]:
+    for dim in stages:
         centres = np.pad(centres, ((0, 0), (0, dim - centres.shape[1])))
-        centres, _ = _lloyd(np.ascontiguousarray(turned[:, :dim]), of_turned, centres, iterations)
-    centres = centres @ axes[:, : centres.shape[1]].T
-    return _lloyd(points, weights, centres, iterations)
+        rows = np.ascontiguousarray(turned[:, :dim])
+        centres, nearest = _lloyd(rows, of_turned, centres, iterations)
+    lloyd = partial(_lloyd, rows, of_turned)
+    centres, nearest = breathe(rows, of_turned, centres, nearest, lloyd, cycles, random)
+    centres = centres @ axes.T
+    return (centres, nearest) if len(sample) == len(points) else _lloyd(points, weights, centres, iterations)
 
 
 def _stages(dim: int) -> list[int]:
@@ -90,45 +93,18 @@ def _start(
 def _lloyd(
     points: np.ndarray, weights: np.ndarray, centres: np.ndarray, iterations: int
 ) -> tuple[np.ndarray, np.ndarray]:
+    """With momentum but for the last iteration, which leaves centres at the means of their points."""
     nearest_to = nearest_of(points)
-    nearest = nearest_to(centres)
-    for _ in range(iterations):
-        centres = means(points, weights, nearest, centres)
+    nearest, step = nearest_to(centres), np.zeros_like(centres)
+    for left in reversed(range(iterations)):
+        moved = means(points, weights, nearest, centres)
+        has_points = np.bincount(nearest, minlength=len(centres))[:, None] > 0
+        step = has_points * (moved - centres + (_MOMENTUM * step if left else 0.0))
+        centres = np.where(has_points, centres + step, moved)
         before, nearest = nearest, nearest_to(centres)
         if np.mean(nearest != before) < _SETTLED:
             break
     return centres, nearest
-
-
-def nearest_of(points: np.ndarray) -> Callable[..., np.ndarray]:
-    """A function that gives the nearest of some centres to each point, at given prices or none: int32 [n]."""
-    with_one = append_one(tf.constant(points))
-    starts = [tf.constant(start) for start in range(0, len(points), _CHUNK)]
-
-    def nearest(centres: np.ndarray, prices: np.ndarray | None = None) -> np.ndarray:
-        folded = fold_codebook(tf.constant(centres), None if prices is None else tf.constant(prices))
-        nearest_in_chunk = _nearest_among(len(centres))
-        return np.concatenate([nearest_in_chunk(with_one, start, folded).numpy() for start in starts])
-
-    return nearest
-
-
-@functools.cache
-def _nearest_among(count: int) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
-    """For so many centres: one for all numbers would forget them when they change, and search as for any."""
-
-    @functools.partial(tf.function, reduce_retracing=True, autograph=False)
-    def nearest(with_one: tf.Tensor, start: tf.Tensor, folded: tf.Tensor) -> tf.Tensor:
-        folded = tf.ensure_shape(folded, (None, count))
-        rows = with_one[start : start + _CHUNK]
-        return in_blocks(lambda block: highest(tf.matmul(block, folded))[:, None], rows, count, 1)[:, 0]
-
-    return nearest
-
-
-def squared_gaps(points: np.ndarray, centres: np.ndarray, nearest: np.ndarray) -> np.ndarray:
-    """Squared distance of each point to its centre, float32 [n]."""
-    return np.square(points - centres[nearest]).sum(axis=1)
 
 
 def means(points: np.ndarray, weights: np.ndarray, nearest: np.ndarray, centres: np.ndarray) -> np.ndarray:

@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from semid_tf.config import CodeSpace
 from semid_tf.quantizer.assignment import Assignment
-from semid_tf.quantizer.kmeans import nearest_of, weighted_kmeans
+from semid_tf.quantizer.breathing import CYCLES
+from semid_tf.quantizer.kmeans import weighted_kmeans
+from semid_tf.quantizer.nearest import nearest_of
 
 
 class Clusters(NamedTuple):
@@ -48,11 +50,16 @@ class FittedLevels(NamedTuple):
     codes: np.ndarray
 
 
-def kmeans_clusters(iterations: int) -> Clustering:
-    """Plain weighted k-means."""
+def kmeans_levels(num_levels: int, iterations: int) -> list[Clustering]:
+    """Plain weighted k-means; the first level alone has clusters to find, and breathes."""
+    return [kmeans_clusters(iterations, CYCLES), *[kmeans_clusters(iterations)] * (num_levels - 1)]
+
+
+def kmeans_clusters(iterations: int, cycles: int = 0) -> Clustering:
+    """Weighted k-means, see `weighted_kmeans`."""
 
     def cluster(points: np.ndarray, weights: np.ndarray, size: int, seed: int) -> Clusters:
-        centres, nearest = weighted_kmeans(points, weights, size, iterations, seed)
+        centres, nearest = weighted_kmeans(points, weights, size, iterations, seed, cycles)
         return Clusters(centres, nearest, np.zeros(size, np.float32))
 
     return cluster

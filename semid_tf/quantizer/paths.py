@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from semid_tf.config import CodeSpace
 from semid_tf.quantizer.beam import Paths, extended
+from semid_tf.quantizer.breathing import CYCLES
 from semid_tf.quantizer.chunks import in_chunks, rows_at_once
 from semid_tf.quantizer.distances import append_one
 from semid_tf.quantizer.kmeans import weighted_kmeans
@@ -46,7 +47,9 @@ def fit_on_paths(
     codebooks = np.zeros((code_space.num_levels, code_space.largest, points.shape[1]), np.float32)
     for level, size in enumerate(code_space.codebook_sizes):
         vectors, of_vectors = _drawn(left, weights, seed + level)
-        codebooks[level, :size], _ = weighted_kmeans(vectors, of_vectors, size, iterations, seed + level)
+        cycles = 0 if level else CYCLES
+        found, _ = weighted_kmeans(vectors, of_vectors, size, iterations, seed + level, cycles)
+        codebooks[level, :size] = found
         if level + 1 < code_space.num_levels:
             left = _best_paths(left, codebooks[level, :size], beam_width)
     return codebooks

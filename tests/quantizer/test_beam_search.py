@@ -177,10 +177,10 @@ def test_a_beam_over_long_codebooks_is_that_over_their_sums() -> None:
     ("config", "width"),
     [
         (sid.RQVAEConfig(num_levels=4, codebook_size=4), 1),
-        (sid.RQVAEConfig(num_levels=5, codebook_size=4), 8),
+        (sid.RQVAEConfig(num_levels=5, codebook_size=4), 3),
         (sid.RQVAEConfig(num_levels=5, codebook_size=4, beam_width=1), 1),
         (sid.RQVAEConfig(num_levels=3, codebook_size=4, beam_width=2), 2),
-        (sid.ResidualKMeansConfig(num_levels=5, codebook_size=4), 8),
+        (sid.ResidualKMeansConfig(num_levels=5, codebook_size=4), 3),
         (sid.ResidualKMeansConfig(num_levels=5, codebook_size=4, balanced=True), 1),
         (sid.ResidualKMeansConfig(num_levels=5, codebook_size=4, assignment="normalized"), 1),
     ],
