@@ -19,8 +19,8 @@ def beam_width_for(num_levels: int) -> int:
     """The width of the search where nothing says another: greedy up to four levels, a beam of 3 beyond.
 
     With more levels each codes little, and which codes add up nearest shows late: at 8 levels of 2,048 codes
-    a beam of 3 leaves new items a seventh less error than greedy search, one of 8 another 6 % for 2.6 times the
-    products.
+    a beam of 3 leaves new items a seventh less error than greedy search, one of 8 another 6 % for 2.6 times
+    the products.
     """
     return 1 if num_levels <= _MOST_GREEDY_LEVELS else _WIDTH
 
