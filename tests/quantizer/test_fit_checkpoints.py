@@ -28,6 +28,7 @@ CONFIG = sid.RQVAEConfig(
     batch_size=100,
     kmeans_iterations=3,
     revive_after_steps=1,
+    seed=3,
 )
 
 
