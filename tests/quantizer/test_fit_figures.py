@@ -167,7 +167,7 @@ def test_a_collapse_in_training_is_said_though_the_start_is_kept(embeddings: np.
     with pytest.warns(sid.CodebookCollapseWarning) as caught:
         model = sid.fit_rqvae(embeddings, config=config)
     assert model.fingerprint == start_rqvae(embeddings, None, config).fingerprint
-    first = str(caught[0].message)
+    (first, _, _) = (str(warning.message) for warning in caught)
     assert re.match(
         r"epoch 0 is kept because in the last one level 0 has collapsed: \d+ of 32 codes in use \(\d+ %\), "
         r"perplexity \d+\.\d; revive dead codes sooner \(revive_after_steps\), ",
