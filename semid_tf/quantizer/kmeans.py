@@ -52,8 +52,9 @@ def weighted_kmeans(
         centres = np.pad(centres, ((0, 0), (0, dim - centres.shape[1])))
         rows = np.ascontiguousarray(turned[:, :dim])
         centres, nearest = _lloyd(rows, of_turned, centres, iterations)
-    lloyd = partial(_lloyd, rows, of_turned)
-    centres, nearest = breathe(rows, of_turned, centres, nearest, lloyd, cycles, random)
+    if cycles:
+        lloyd = partial(_lloyd, rows, of_turned)
+        centres, nearest = breathe(rows, of_turned, centres, nearest, lloyd, cycles, random)
     centres = centres @ axes.T
     return (centres, nearest) if len(sample) == len(points) else _lloyd(points, weights, centres, iterations)
 

@@ -9,10 +9,9 @@ import tensorflow as tf
 
 from semid_tf.config import CodeSpace
 from semid_tf.quantizer.beam import Paths, extended
-from semid_tf.quantizer.breathing import CYCLES
 from semid_tf.quantizer.chunks import in_chunks, rows_at_once
 from semid_tf.quantizer.distances import append_one
-from semid_tf.quantizer.kmeans import weighted_kmeans
+from semid_tf.quantizer.levels import kmeans_levels
 from semid_tf.quantizer.search import search_level
 
 _PATHS, _PATHS_AN_ITEM = 100_000, 2
@@ -43,13 +42,11 @@ def fit_on_paths(
     Returns:
         Codebooks, float32 [num_levels, largest codebook, dim].
     """
-    left = points[:, None, :]
+    left, clusterings = points[:, None, :], kmeans_levels(code_space.num_levels, iterations)
     codebooks = np.zeros((code_space.num_levels, code_space.largest, points.shape[1]), np.float32)
     for level, size in enumerate(code_space.codebook_sizes):
         vectors, of_vectors = _drawn(left, weights, seed + level)
-        cycles = 0 if level else CYCLES
-        found, _ = weighted_kmeans(vectors, of_vectors, size, iterations, seed + level, cycles)
-        codebooks[level, :size] = found
+        codebooks[level, :size] = clusterings[level](vectors, of_vectors, size, seed + level).centres
         if level + 1 < code_space.num_levels:
             left = _best_paths(left, codebooks[level, :size], beam_width)
     return codebooks
