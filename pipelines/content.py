@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+import semid_tf as sid
 from pipelines.hashing import hash_texts
-from pipelines.tensors import as_tensor
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
@@ -26,5 +26,5 @@ def content_hashes(item_ids: pa.Array, matrix: np.ndarray) -> pa.Array:
 
 def row_hashes(matrix: np.ndarray) -> np.ndarray:
     """FarmHash64 of the bytes of each row of a matrix of 32-bit numbers: uint64 [n]."""
-    data = as_tensor(np.ascontiguousarray(matrix).view(np.uint8))
+    data = sid.as_tensor(np.ascontiguousarray(matrix).view(np.uint8))
     return tf.fingerprint(data).numpy().view("<u8")[:, 0]

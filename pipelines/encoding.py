@@ -31,7 +31,6 @@ from pipelines.schema import (
     matrix,
     vectors,
 )
-from pipelines.tensors import as_tensor
 
 
 class LoadedQuantizer:
@@ -155,7 +154,7 @@ class QuantizerHandler(ModelHandler[pa.Table, pa.Table, LoadedQuantizer]):
         if not len(embeddings):
             return np.zeros((0, self._space.num_levels), np.int32)
         try:
-            codes = module.signatures["encode"](embedding=as_tensor(embeddings))["codes"].numpy()
+            codes = module.signatures["encode"](embedding=sid.as_tensor(embeddings))["codes"].numpy()
         except tf.errors.OpError as error:
             raise sid.ArtifactError(
                 f"{self._folder} cannot encode ({one_line(error)}); make it anew."

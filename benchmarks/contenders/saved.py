@@ -29,7 +29,7 @@ class SavedContender(Contender):
         self.task = task
 
     def encode(self, embeddings: np.ndarray) -> np.ndarray:
-        return self._encode(embedding=tf.constant(embeddings))["codes"].numpy()
+        return self._encode(embedding=sid.as_tensor(embeddings))["codes"].numpy()
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         return self._decode(codes=tf.constant(codes))["embedding"].numpy()

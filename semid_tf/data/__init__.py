@@ -29,6 +29,7 @@ from semid_tf.data.tables import (
     read_tables,
     write_tables,
 )
+from semid_tf.data.tensors import as_tensor
 from semid_tf.data.text_embedding import embed_texts
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "TFRecordEmbeddings",
     "Targets",
     "WeightedRows",
+    "as_tensor",
     "complete_journey",
     "draw_negatives",
     "drop_unknown",

@@ -11,6 +11,7 @@ import tensorflow as tf
 from semid_tf.artifacts import Artifact, open_artifact
 from semid_tf.config import CodeSpace
 from semid_tf.data.finite import finite_float32
+from semid_tf.data.tensors import as_tensor
 from semid_tf.errors import ConfigError, DataError
 from semid_tf.ids.semantic_id import require_codes
 from semid_tf.quantizer.base import Quantizer
@@ -194,7 +195,7 @@ class SavedQuantizer:
 
     def _in_batches(self, signature: str, values: np.ndarray, *outputs: str) -> list[np.ndarray]:
         run, starts = self.module.signatures[signature], range(0, max(len(values), 1), _BATCH)
-        found = (run(tf.constant(values[i : i + _BATCH])) for i in starts)
+        found = (run(as_tensor(values[i : i + _BATCH])) for i in starts)
         columns = zip(*([part[output].numpy() for output in outputs] for part in found), strict=True)
         return [np.concatenate(column) for column in columns]
 

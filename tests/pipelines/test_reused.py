@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+import semid_tf as sid
 from pipelines.reused import ReusedMemory
-from pipelines.tensors import as_tensor
 
 COUNT = 4096
 
@@ -21,7 +21,7 @@ def looked_at_by(kind: str, floats: np.ndarray) -> object:
         return floats[100:].reshape(4, -1)
     if kind == "arrow":
         return pa.FixedSizeListArray.from_arrays(pa.array(floats), 16)[3:]
-    return as_tensor(floats.reshape(-1, 16))
+    return sid.as_tensor(floats.reshape(-1, 16))
 
 
 @pytest.mark.parametrize("kind", ["slice", "arrow", "tensor"])
