@@ -26,7 +26,7 @@ from semid_tf.quantizer.residual import MeasuredCandidates, Quantized, ResidualQ
 from semid_tf.quantizer.residual_kmeans import ResidualKMeans
 from semid_tf.quantizer.rqvae import RQVAE
 from semid_tf.quantizer.saved import SavedQuantizer, load_quantizer, save_quantizer
-from semid_tf.quantizer.shortcut import LinearPlusMLP
+from semid_tf.quantizer.shortcut import LinearPlusMLP, LinearThenMLP
 from semid_tf.quantizer.stability import prefix_stability
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "DivergenceWarning",
     "ItemsPerID",
     "LinearPlusMLP",
+    "LinearThenMLP",
     "MeasuredCandidates",
     "NormalizedMSE",
     "Quality",

@@ -9,8 +9,14 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from semid_tf.quantizer.chunks import in_blocks
-from semid_tf.quantizer.distances import append_one, highest, highest_of_groups, quotient_and_rest
-from semid_tf.quantizer.search import SearchLevel, greedy_codes, last_scores
+from semid_tf.quantizer.distances import (
+    append_one,
+    highest,
+    highest_of_groups,
+    quotient_and_rest,
+    several_highest,
+)
+from semid_tf.quantizer.search import SearchLevel, greedy_codes
 
 _MOST_GREEDY_LEVELS, _WIDTH = 4, 3
 
@@ -54,9 +60,12 @@ def squared_error(latent: tf.Tensor, levels: Sequence[SearchLevel], codes: tf.Te
 
 
 def _codes(latent: tf.Tensor, levels: Sequence[SearchLevel], beam_width: int) -> tf.Tensor:
-    found = _best_of_beam(latent, levels, beam_width)
-    last = highest(last_scores(latent, levels, found))
-    return tf.concat([found[:, :-1], last[:, None]], axis=1)
+    count = tf.shape(latent)[0]
+    paths, steps = Paths(append_one(latent), tf.zeros((count, 1))), []
+    for level in levels[:-1]:
+        paths, step = extended(paths, level, min(beam_width, paths.total.shape[1] * level.folded.shape[1]))
+        steps.append(step)
+    return _codes_of_path([*steps, _ended(paths, levels[-1])], tf.range(count))
 
 
 class Paths(NamedTuple):
@@ -89,15 +98,13 @@ def extended(paths: Paths, level: SearchLevel, kept: int) -> tuple[Paths, Step]:
     return Paths(level.left(tf.gather(paths.left, step.row), step.code), total), step
 
 
-def _best_of_beam(latent: tf.Tensor, levels: Sequence[SearchLevel], beam_width: int) -> tf.Tensor:
-    count = tf.shape(latent)[0]
-    paths, steps = Paths(append_one(latent), tf.zeros((count, 1))), []
-    for level in levels:
-        size = paths.total.shape[1] * level.folded.shape[1]
-        kept = 1 if level is levels[-1] else min(beam_width, size)
-        paths, step = extended(paths, level, kept)
-        steps.append(step)
-    return _codes_of_path(steps, tf.range(count))
+def _ended(paths: Paths, level: SearchLevel) -> Step:
+    """Of each item's paths the one that ends nearest, each by the code nearest to what it leaves."""
+    width = paths.total.shape[1]
+    last = several_highest(tf.matmul(paths.left, level.folded), 1)
+    row = highest(paths.total + tf.reshape(last.scores, (-1, width)))
+    row += width * tf.range(tf.shape(row)[0])
+    return Step(row, tf.gather(last.places[:, 0], row))
 
 
 def _codes_of_path(steps: Sequence[Step], row: tf.Tensor) -> tf.Tensor:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-_LANES = 32
-_SIZE_IN_BLOCKS, _SIZE_OF_SEVERAL_IN_BLOCKS = 128, 1024
+_LANES = 64
+_SIZE_IN_BLOCKS = 1024
 
 
 def fold_codebook(codebook: tf.Tensor, prices: tf.Tensor | None = None) -> tf.Tensor:
@@ -68,7 +68,7 @@ def several_highest(scores: tf.Tensor, k: int) -> Highest:
     Long rows are searched in blocks: the k highest lie in the k blocks with the highest maxima.
     """
     size = scores.shape[1]
-    if not _in_blocks(size, _SIZE_OF_SEVERAL_IN_BLOCKS) or k * _LANES >= size:
+    if not _in_blocks(size, _SIZE_IN_BLOCKS) or k * _LANES >= size:
         return Highest(*tf.math.top_k(scores, k))
     blocks = _best_blocks(_highest_of_blocks(scores), k)
     return _highest_in(_blocks_at(scores, blocks), blocks, k)
@@ -89,7 +89,7 @@ def highest_of_groups(scores: tf.Tensor, offsets: tf.Tensor, k: int) -> Highest:
         first ones, in order.
     """
     width, size = offsets.shape[1], scores.shape[1]
-    if not _in_blocks(size, _SIZE_OF_SEVERAL_IN_BLOCKS) or k * _LANES >= width * size:
+    if not _in_blocks(size, _SIZE_IN_BLOCKS) or k * _LANES >= width * size:
         sums = tf.reshape(scores, (-1, width, size)) + offsets[:, :, None]
         return several_highest(tf.reshape(sums, (-1, width * size)), k)
     per_row = size // _LANES

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from semid_tf.quantizer.shortcut import LinearPlusMLP
+from semid_tf.quantizer.shortcut import LinearThenMLP
 
 
 class FoldedWeights(NamedTuple):
@@ -15,7 +15,7 @@ class FoldedWeights(NamedTuple):
     Attributes:
         shift: is subtracted from embeddings, float32 [input_dim]; zeros = nothing is.
         linear, linear_bias: float32 [input_dim, output_dim] and [output_dim].
-        hidden, hidden_bias: float32 [input_dim, hidden_dim] and [hidden_dim].
+        hidden, hidden_bias: float32 [output_dim, hidden_dim] and [hidden_dim].
         correction: float32 [hidden_dim, output_dim].
     """
 
@@ -28,23 +28,22 @@ class FoldedWeights(NamedTuple):
 
     def encode(self, inputs: tf.Tensor) -> tf.Tensor:
         """Of embeddings less the shift, float32 [n, input_dim]: [n, output_dim]."""
-        hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(inputs, self.hidden), self.hidden_bias))
         linear = tf.nn.bias_add(tf.matmul(inputs, self.linear), self.linear_bias)
+        hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(linear, self.hidden), self.hidden_bias))
         return linear + tf.matmul(hidden, self.correction)
 
 
-def fold(encoder: LinearPlusMLP, mean: tf.Tensor, scale: tf.Tensor) -> FoldedWeights:
+def fold(encoder: LinearThenMLP, mean: tf.Tensor, scale: tf.Tensor) -> FoldedWeights:
     """What `encoder((x - mean) / scale)` needs, mean float32 [input_dim], scale [].
 
-    The mean becomes part of the biases where it is no longer than what embeddings deviate from it by. A
-    longer one is subtracted first: inside of a sum of products it would cost digits.
+    The mean becomes part of the bias where it is no longer than what embeddings deviate from it by. A longer
+    one is subtracted first: inside of a sum of products it would cost digits.
     """
     short = tf.reduce_mean(tf.square(mean)) <= tf.square(scale)
     shift = tf.where(short, tf.zeros_like(mean), mean)
-    linear, hidden = (layer.kernel / scale for layer in (encoder.linear, encoder.hidden))
-    offsets = [tf.linalg.matvec(kernel, mean - shift, transpose_a=True) for kernel in (linear, hidden)]
-    biases = [encoder.linear.bias - offsets[0], encoder.hidden.bias - offsets[1]]
-    return FoldedWeights(shift, linear, biases[0], hidden, biases[1], encoder.correction.kernel)
+    linear, hidden = encoder.linear.kernel / scale, encoder.hidden
+    bias = encoder.linear.bias - tf.linalg.matvec(linear, mean - shift, transpose_a=True)
+    return FoldedWeights(shift, linear, bias, hidden.kernel, hidden.bias, encoder.correction.kernel)
 
 
 class ConstantEncoder(tf.Module):

@@ -22,7 +22,7 @@ from semid_tf.quantizer.regularization import CLEAN, Disturbance
 from semid_tf.quantizer.replicas import global_sum
 from semid_tf.quantizer.residual import Quantized, ResidualQuantizer
 from semid_tf.quantizer.revival import revive
-from semid_tf.quantizer.shortcut import LinearPlusMLP
+from semid_tf.quantizer.shortcut import LinearPlusMLP, LinearThenMLP
 from semid_tf.quantizer.usage import batch_counts, batch_use, existing_codes
 
 #: Widths of the hidden layers of encoder and decoder, where nothing says others.
@@ -87,7 +87,7 @@ class RQVAE(Quantizer):
         self.config = config or RQVAEConfig()
         self.embedding_dim = embedding_dim
         self.latent_dim = min(self.config.latent_dim or embedding_dim, embedding_dim)
-        self.encoder = LinearPlusMLP(
+        self.encoder = LinearThenMLP(
             self.latent_dim, self.config.hidden_dim or HIDDEN_DIM, self.config.seed, name="encoder"
         )
         self.quantizer = ResidualQuantizer(

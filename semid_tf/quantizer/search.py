@@ -53,14 +53,6 @@ def greedy_codes(latent: tf.Tensor, levels: Sequence[SearchLevel]) -> tf.Tensor:
     return tf.stack(codes, axis=1)
 
 
-def last_scores(latent: tf.Tensor, levels: Sequence[SearchLevel], codes: tf.Tensor) -> tf.Tensor:
-    """Scores of the last level's codes under an item's earlier codes, float32 [n, size]; high = near.
-
-    Computed step by step as `greedy_codes` does, so that its last code has the highest score exactly.
-    """
-    return tf.matmul(last_entered(latent, levels, codes), levels[-1].folded)
-
-
 def last_entered(latent: tf.Tensor, levels: Sequence[SearchLevel], codes: tf.Tensor) -> tf.Tensor:
     """What the last level codes under an item's earlier codes, float32 [n, dim + 1]."""
     residual = append_one(latent)

@@ -1,4 +1,4 @@
-"""A linear map plus a small MLP that starts at zero: an encoder (or decoder) that begins as PCA."""
+"""A linear map and a small MLP that starts at zero: an encoder or decoder that begins as PCA."""
 
 from __future__ import annotations
 
@@ -29,9 +29,12 @@ class LinearPlusMLP(tf_keras.layers.Layer):
 
     def build(self, input_shape: tf.TensorShape) -> None:
         self.linear.build(input_shape)
-        self.hidden.build(input_shape)
+        self.hidden.build(self._shape_before_mlp(input_shape))
         self.correction.build((None, self.hidden_dim))
         super().build(input_shape)
+
+    def _shape_before_mlp(self, input_shape: tf.TensorShape) -> tf.TensorShape:
+        return input_shape
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return self.disturbed(inputs, tf.identity)
@@ -46,3 +49,19 @@ class LinearPlusMLP(tf_keras.layers.Layer):
             "hidden_dim": self.hidden_dim,
             "seed": self.seed,
         }
+
+
+@tf_keras.saving.register_keras_serializable("semid_tf")
+class LinearThenMLP(LinearPlusMLP):
+    """x -> z + MLP(z) with z = x W, float32 [n, input_dim] -> [n, output_dim].
+
+    As good an encoder: what a PCA leaves out is too little for an MLP to learn from. At 768 dimensions, of
+    which a catalogue fills 48, it takes a third of the products.
+    """
+
+    def _shape_before_mlp(self, input_shape: tf.TensorShape) -> tf.TensorShape:
+        return tf.TensorShape((None, self.output_dim))
+
+    def disturbed(self, inputs: tf.Tensor, drop: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        linear = self.linear(inputs)
+        return linear + self.correction(drop(self.hidden(linear)))

@@ -106,6 +106,7 @@ EXAMPLES: dict[type, Callable[[], Part]] = {
     sid.UnifiedEmbedding: _unified,
     sid.ResidualQuantizer: lambda: Part(sid.ResidualQuantizer(3, 8), _random(9, DIM)),
     sid.LinearPlusMLP: lambda: Part(sid.LinearPlusMLP(4, 8, seed=2), _random(9, DIM)),
+    sid.LinearThenMLP: lambda: Part(sid.LinearThenMLP(4, 8, seed=2), _random(9, DIM)),
     sid.DenseContentEmbedding: lambda: Part(sid.DenseContentEmbedding(4, (8, 5), seed=2), _random(2, 9, DIM)),
     sid.HashedEmbedding: lambda: Part(sid.HashedEmbedding(11, 4), tf.constant([["a", "b"], ["", "ß🧀"]])),
     sid.PieceEmbedding: lambda: Part(sid.PieceEmbedding(11, 4), tf.constant([[1, 0, 0], [10, 2, 2]])),

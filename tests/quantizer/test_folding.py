@@ -10,12 +10,12 @@ import tensorflow as tf
 
 import semid_tf as sid
 from semid_tf.quantizer.folding import ConstantEncoder, fold
-from semid_tf.quantizer.shortcut import LinearPlusMLP
+from semid_tf.quantizer.shortcut import LinearThenMLP
 
 
 @pytest.fixture(scope="module")
-def encoder() -> LinearPlusMLP:
-    layer = LinearPlusMLP(8, 32, seed=1)
+def encoder() -> LinearThenMLP:
+    layer = LinearThenMLP(8, 32, seed=1)
     layer.build((None, 24))
     for weight in layer.weights:
         weight.assign(tf.random.stateless_normal(weight.shape, [1, 2]))
@@ -30,7 +30,7 @@ def standardization(length: float) -> tuple[tf.Tensor, tf.Tensor]:
 
 @pytest.mark.parametrize("length", [0.0, 0.9, 1.1, 1e4])
 def test_it_gives_what_the_encoder_gives_of_standardised_embeddings(
-    encoder: LinearPlusMLP, length: float
+    encoder: LinearThenMLP, length: float
 ) -> None:
     mean, scale = standardization(length)
     x = mean + scale * np.random.default_rng(3).standard_normal((500, 24)).astype(np.float32)
@@ -39,7 +39,7 @@ def test_it_gives_what_the_encoder_gives_of_standardised_embeddings(
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_only_a_long_mean_is_subtracted_first(encoder: LinearPlusMLP) -> None:
+def test_only_a_long_mean_is_subtracted_first(encoder: LinearThenMLP) -> None:
     short, long = (fold(encoder, *standardization(length)) for length in (0.9, 1.1))
     assert not np.any(short.shift)
     np.testing.assert_array_equal(long.shift, standardization(1.1)[0])
