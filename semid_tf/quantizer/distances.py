@@ -47,12 +47,12 @@ def highest(scores: tf.Tensor) -> tf.Tensor:
     if not _in_blocks(scores.shape[1], _SIZE_IN_BLOCKS):
         return _first_highest(scores)
     block = _first_highest(_highest_of_blocks(scores))
-    return block * _LANES + _first_highest(_blocks_at(scores, block[:, None])[:, 0])
+    return block * _LANES + _first_highest(tf.reshape(_blocks_at(scores, block[:, None]), (-1, _LANES)))
 
 
 def _first_highest(scores: tf.Tensor) -> tf.Tensor:
-    """By `top_k`, which takes the maximum and then looks for it: half the time of an argmax."""
-    return tf.math.top_k(scores, 1).indices[:, 0]
+    """By `top_k`, which takes the maximum and then looks for it: less time than an argmax, on one thread."""
+    return tf.reshape(tf.math.top_k(scores, 1).indices, [-1])  # a slice would copy
 
 
 class Highest(NamedTuple):
