@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-_LANES = 64
-_SIZE_IN_BLOCKS = 1024
+_LANES, _SIZE_IN_BLOCKS = 64, 1024
 
 
 def fold_codebook(codebook: tf.Tensor, prices: tf.Tensor | None = None) -> tf.Tensor:
@@ -44,15 +43,14 @@ def highest(scores: tf.Tensor) -> tf.Tensor:
 
     Longer rows are searched in blocks, first for the block: a maximum is vectorised, its place is not.
     """
-    if not _in_blocks(scores.shape[1], _SIZE_IN_BLOCKS):
+    if not _in_blocks(scores.shape[1]):
         return _first_highest(scores)
     block = _first_highest(_highest_of_blocks(scores))
     return block * _LANES + _first_highest(tf.reshape(_blocks_at(scores, block[:, None]), (-1, _LANES)))
 
 
 def _first_highest(scores: tf.Tensor) -> tf.Tensor:
-    """By `top_k`, which takes the maximum and then looks for it: less time than an argmax, on one thread."""
-    return tf.reshape(tf.math.top_k(scores, 1).indices, [-1])  # a slice would copy
+    return tf.argmax(scores, axis=1, output_type=tf.int32)
 
 
 class Highest(NamedTuple):
@@ -68,7 +66,7 @@ def several_highest(scores: tf.Tensor, k: int) -> Highest:
     Long rows are searched in blocks: the k highest lie in the k blocks with the highest maxima.
     """
     size = scores.shape[1]
-    if not _in_blocks(size, _SIZE_IN_BLOCKS) or k * _LANES >= size:
+    if not _in_blocks(size) or k * _LANES >= size:
         return Highest(*tf.math.top_k(scores, k))
     blocks = _best_blocks(_highest_of_blocks(scores), k)
     return _highest_in(_blocks_at(scores, blocks), blocks, k)
@@ -89,7 +87,7 @@ def highest_of_groups(scores: tf.Tensor, offsets: tf.Tensor, k: int) -> Highest:
         first ones, in order.
     """
     width, size = offsets.shape[1], scores.shape[1]
-    if not _in_blocks(size, _SIZE_IN_BLOCKS) or k * _LANES >= width * size:
+    if not _in_blocks(size) or k * _LANES >= width * size:
         sums = tf.reshape(scores, (-1, width, size)) + offsets[:, :, None]
         return several_highest(tf.reshape(sums, (-1, width * size)), k)
     per_row = size // _LANES
@@ -112,8 +110,8 @@ def quotient_and_rest(places: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tenso
     return tf.bitwise.right_shift(places, size.bit_length() - 1), tf.bitwise.bitwise_and(places, size - 1)
 
 
-def _in_blocks(size: int | None, least: int) -> bool:
-    return size is not None and size >= least and size % _LANES == 0
+def _in_blocks(size: int | None) -> bool:
+    return size is not None and size >= _SIZE_IN_BLOCKS and size % _LANES == 0
 
 
 def _highest_of_blocks(scores: tf.Tensor) -> tf.Tensor:

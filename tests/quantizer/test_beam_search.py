@@ -127,8 +127,8 @@ def test_the_order_of_a_batch_is_the_order_of_its_codes(
     np.testing.assert_array_equal(quantizer.encode(latent[order], beam_width=3), codes[order])
 
 
-@pytest.mark.parametrize("size", [1024, 2048, 1025])
-def test_long_rows_are_searched_in_blocks_with_ties_to_the_lowest_index(size: int) -> None:
+@pytest.mark.parametrize("size", [1, 8, 17, 256, 1024, 2048, 1025])
+def test_ties_go_to_the_lowest_index_in_short_rows_and_in_long_ones(size: int) -> None:
     scores = np.random.default_rng(0).integers(0, 40, (200, size)).astype(np.float32)
     np.testing.assert_array_equal(highest(tf.constant(scores)), scores.argmax(axis=1))
     assert highest(tf.constant(scores)).dtype == tf.int32
