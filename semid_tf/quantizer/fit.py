@@ -34,7 +34,7 @@ _WARM_UP_STEPS = 50
 # Gradients are longer (3 to 70 for 64 to 768 dimensions), so that only their direction counts. Adam alone
 # lets steps grow with a gradient that grows: errors doubled from step to step on some catalogues.
 _GRADIENT_LENGTH = 0.1
-_EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 20, 200, 1800
+_EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 22, 200, 1800
 _FEW_LEVELS, _MANY_ITEMS = 3, 50_000
 
 
