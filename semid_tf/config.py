@@ -214,7 +214,7 @@ class RQVAEConfig:
             `dropout_for`.
         revive_after_steps: a code that no item chose for so many steps moves to a random residual.
         revive_below: with `ema`, so does a code whose moving count falls below; 0 = never.
-        epochs: passes over the items; 0 = 20, or of a small catalogue as many more, up to 200, as make 1,800
+        epochs: passes over the items; 0 = 22, or of a small catalogue as many more, up to 200, as make 1,800
             steps.
         batch_size, learning_rate: of Adam. The rate rises over the first 50 steps
             and decays to 0 along a cosine.
