@@ -99,7 +99,10 @@ def extended(paths: Paths, level: SearchLevel, kept: int) -> tuple[Paths, Step]:
 
 
 def _ended(paths: Paths, level: SearchLevel) -> Step:
-    """Of each item's paths the one that ends nearest, each by the code nearest to what it leaves."""
+    """Of each item's paths the one that ends nearest, each by the code nearest to what it leaves.
+
+    That code is sought before totals are added, which could make others equal to it by rounding.
+    """
     width = paths.total.shape[1]
     last = several_highest(tf.matmul(paths.left, level.folded), 1)
     row = highest(paths.total + tf.reshape(last.scores, (-1, width)))
